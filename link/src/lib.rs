@@ -7,7 +7,10 @@
 //! This crate is linked into the server: no async, no thread, no clock, and only dependencies that a GPLv2 program
 //! may be linked with.
 
+pub mod frame;
 pub mod limits;
 pub mod message;
 pub mod report;
+pub mod text;
+pub mod version;
 pub mod view;
