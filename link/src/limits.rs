@@ -20,3 +20,8 @@ pub const MEMBERS_MAX: usize = 1_000;
 pub const REPORT_INTERVAL_MS_MIN: u32 = 50;
 /// See [`REPORT_INTERVAL_MS_MIN`].
 pub const REPORT_INTERVAL_MS_MAX: u32 = 60_000;
+/// An agent that has sent nothing for this long, in milliseconds, counts as gone: the plugin closes the connection and
+/// tries again. The agent sends its observed facts at least four times as often.
+pub const AGENT_SILENCE_MS_MAX: u64 = 3_000;
+/// Agents that one view may hold.
+pub const AGENTS_MAX: usize = 2_000;

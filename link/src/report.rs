@@ -15,7 +15,9 @@ pub enum Flavor {
 /// Who the server is. Fixed for the life of the process but for what is only known once it serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// `server_uuid`, or the UUID kept in MariaDB's data directory; survives restarts and rebuilds.
+    /// `server_uuid`, or the UUID kept in MariaDB's data directory; survives restarts and rebuilds. Empty while it is
+    /// not known yet (the server is starting) or cannot be known (the report's `trouble` says why); an
+    /// [`Identity`](crate::message::ToAgent::Identity) message follows when it is.
     pub member_id: String,
     /// Family.
     pub flavor: Flavor,
@@ -71,7 +73,7 @@ pub struct Channel {
 }
 
 /// Everything that changes while a server runs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     /// `read_only`, as it takes effect.
     pub read_only: bool,
@@ -108,6 +110,9 @@ pub struct Report {
     /// The thread that reads the facts has been inside one statement for this long; 0 = it has not.
     #[serde(default)]
     pub stalled_ms: u64,
+    /// Why the facts are missing or old, or the identity unknown, as a sentence; none when nothing is wrong.
+    #[serde(default)]
+    pub trouble: Option<String>,
     /// The server's wall clock, microseconds since 1970 UTC; for people only.
     pub wall_clock_us: i64,
 }
