@@ -1,1 +1,3 @@
-//! See docs/ARCHITECTURE.md.
+//! The agent beside one database server. See docs/ARCHITECTURE.md.
+
+pub mod control;
