@@ -1,3 +1,4 @@
 //! The agent beside one database server. See docs/ARCHITECTURE.md.
 
+pub mod consensus;
 pub mod control;
