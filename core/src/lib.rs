@@ -13,5 +13,6 @@ pub mod apply;
 pub mod command;
 pub mod evidence;
 pub mod ids;
+pub mod limits;
 pub mod settings;
 pub mod state;

@@ -180,6 +180,10 @@ pub enum EventKind {
     MemberRole,
     /// A setting changed.
     SettingChanged,
+    /// A join token was made.
+    TokenCreated,
+    /// A join token's time was over.
+    TokenExpired,
 }
 
 impl EventKind {
@@ -199,6 +203,8 @@ impl EventKind {
             Self::MemberState => "MEMBER_STATE",
             Self::MemberRole => "MEMBER_ROLE",
             Self::SettingChanged => "SETTING_CHANGED",
+            Self::TokenCreated => "TOKEN_CREATED",
+            Self::TokenExpired => "TOKEN_EXPIRED",
         }
     }
 }

@@ -1,0 +1,24 @@
+//! Every limit of the ordered state, in one place. `apply` enforces them, because what it once accepted is on every
+//! agent's disk; whoever proposes may look here first to give a better sentence earlier.
+
+pub use muster_link::limits::{EVENTS_MAX, MEMBERS_MAX, TEXT_CHARS_MAX};
+
+/// Agents that one cluster may have, arbitrators too.
+pub const AGENTS_MAX: usize = MEMBERS_MAX;
+/// Longest name of a host or site, in characters: the width of MEMBER_NAME and SITE.
+pub const NAME_CHARS_MAX: usize = 64;
+/// Longest host name or address, in characters: the width of MEMBER_HOST.
+pub const HOST_CHARS_MAX: usize = 255;
+/// Longest MEMBER_ID, in characters: a UUID as text.
+pub const MEMBER_ID_CHARS_MAX: usize = 36;
+/// Longest version text, in characters: the width of SERVER_VERSION.
+pub const VERSION_CHARS_MAX: usize = 64;
+/// Join tokens that may be open or used and not yet expired at one time.
+pub const TOKENS_MAX: usize = 100;
+/// Longest certificate or key of the authority, in bytes.
+pub const PEM_BYTES_MAX: usize = 64 * 1024;
+/// Numbers left out after `muster recover --force`: the lost majority may have given some of them to agents that the
+/// survivor never heard of, and a number is used once.
+pub const RECOVERED_AGENT_ID_GAP: u64 = 1_000;
+/// Likewise for event numbers.
+pub const RECOVERED_EVENT_ID_GAP: u64 = 1_000_000;
