@@ -1,1 +1,47 @@
-//! See docs/ARCHITECTURE.md.
+//! Real MySQL and MariaDB servers, agents, and whole hosts, on one machine.
+//!
+//! The demo, the tests and the benchmarks all stand on this crate. It never installs anything into the system and never
+//! starts a system service: packages are unpacked into a private [`Cache`], servers run from there as ordinary child
+//! processes, and everything ends with the process that started it, however that process ends.
+//!
+//! The shortest useful program:
+//!
+//! ```no_run
+//! # async fn run() -> muster_lab::Result<()> {
+//! use muster_lab::{Install, Kind, Server, ServerOptions};
+//!
+//! let install = Install::get(Kind::MySql).await?;
+//! let server = Server::start(&install, ServerOptions::new("db1")).await?;
+//! let rows = server.rows("SELECT VERSION()").await?;
+//! server.shutdown().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! What a machine lacks (no apt, no network, not root) is an [`Error::Missing`]; a test passes it to
+//! [`not_run::note`], and `cargo xtask test` lists it loudly at the end.
+
+pub mod artifacts;
+pub mod cache;
+pub mod cleanup;
+pub mod error;
+pub mod install;
+pub mod not_run;
+pub mod packages;
+pub mod process;
+pub mod progress;
+pub mod replication;
+pub mod run_dir;
+pub mod server;
+pub mod sql;
+
+mod apt;
+mod relocate;
+mod template;
+
+pub use cache::Cache;
+pub use error::{Error, Result};
+pub use install::{Install, Kind};
+pub use packages::{PackageSet, SetSpec, Suite};
+pub use process::Process;
+pub use run_dir::RunDir;
+pub use server::{Server, ServerOptions};
