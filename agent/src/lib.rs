@@ -1,4 +1,5 @@
 //! The agent beside one database server. See docs/ARCHITECTURE.md.
 
+pub mod config;
 pub mod consensus;
 pub mod control;
