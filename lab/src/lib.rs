@@ -18,11 +18,12 @@
 //! ```
 //!
 //! What a machine lacks (no apt, no network, not root) is an [`Error::Missing`]; a test passes it to
-//! [`not_run::note`], and `cargo xtask test` lists it loudly at the end.
+//! [`not_run::skip`] (or [`or_not_run!`]), and `cargo xtask test` lists it loudly at the end.
 
 pub mod artifacts;
 pub mod cache;
 pub mod cleanup;
+pub mod effort;
 pub mod error;
 pub mod install;
 pub mod not_run;
