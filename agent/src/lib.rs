@@ -1,5 +1,7 @@
 //! The agent beside one database server. See docs/ARCHITECTURE.md.
 
+pub mod clock;
 pub mod config;
 pub mod consensus;
 pub mod control;
+pub mod server;
