@@ -1,0 +1,4 @@
+/* Everything that `plugin/src/ffi/bindings.rs` is generated from. */
+#include "muster_common.h"
+#include "muster_maria.h"
+#include "muster_mysql.h"
