@@ -12,6 +12,8 @@ mod recover;
 mod text_members;
 mod tokens;
 
+pub use members::declaration;
+
 use muster_link::text::clip_text;
 
 use crate::command::{Command, Entry, Outcome};

@@ -3,6 +3,18 @@
 //! Ages are counted by the one who received, on its own monotonic clock, and travel as durations: no clock of another
 //! host is ever compared with ours. Hearsay is carried so that every server can show every row, and so that the leader
 //! knows each voter's *own* contacts; it is never counted as a contact.
+//!
+//! [`Evidence`] is what an agent keeps, [`Timing`] how often it speaks and how long a report counts, and
+//! [`Observations`] what it hands to `decide`.
+
+mod book;
+mod bounds;
+mod observations;
+mod timing;
+
+pub use book::{Evidence, Known, Verdict};
+pub use observations::{ConsensusFacts, Observations, Opinion, Seen, Statement};
+pub use timing::Timing;
 
 use muster_link::report::{Identity, Report};
 use serde::{Deserialize, Serialize};
@@ -85,7 +97,7 @@ pub struct Relayed {
 pub struct Heartbeat {
     /// Who says it; must match the sender's certificate.
     pub agent_id: AgentId,
-    /// Drawn at random when the agent's process starts.
+    /// Drawn at random when the agent's process starts: one that was replaced by another never comes back.
     pub incarnation: u64,
     /// Grows with each heartbeat of this incarnation; an older one that arrives late is dropped.
     pub sequence: u64,

@@ -11,6 +11,7 @@
 
 pub mod apply;
 pub mod command;
+pub mod decide;
 pub mod evidence;
 pub mod ids;
 pub mod limits;

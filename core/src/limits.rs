@@ -22,3 +22,14 @@ pub const PEM_BYTES_MAX: usize = 64 * 1024;
 pub const RECOVERED_AGENT_ID_GAP: u64 = 1_000;
 /// Likewise for event numbers.
 pub const RECOVERED_EVENT_ID_GAP: u64 = 1_000_000;
+/// Longest GTID set in a heartbeat, in bytes: it travels several times a second to every voter. A longer one is cut and
+/// marked with a trailing `…`.
+pub const HEARTBEAT_GTID_BYTES_MAX: usize = 16 * 1024;
+/// Replication channels and connected replicas carried per member.
+pub const CHANNELS_MAX: usize = 256;
+/// What one heartbeat about one server is planned to take on the wire, in bytes.
+pub const HEARTBEAT_BYTES_PLANNED: u64 = 1_024;
+/// Bytes per second of heartbeats that a voter shall receive at most; the interval grows with the group for it.
+pub const VOTER_BYTES_PER_SECOND: u64 = 256 * 1024;
+/// Bytes per second that a voter shall send at most to the learners that it keeps informed.
+pub const RELAY_BYTES_PER_SECOND: u64 = 1024 * 1024;

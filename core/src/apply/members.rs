@@ -6,14 +6,38 @@ use super::{Draft, Effect, Refusal, agents, check};
 use crate::command::{MemberChange, MemberDeclaration};
 use crate::ids::{AgentId, MemberId, ViewId};
 use crate::limits::{HOST_CHARS_MAX, MEMBER_ID_CHARS_MAX, MEMBERS_MAX, VERSION_CHARS_MAX};
-use crate::state::{ClusterState, EventKind, MemberKind, MemberRecord, MemberRole, MemberState};
+use crate::state::{
+    AgentRecord, ClusterState, EventKind, MemberKind, MemberRecord, MemberRole, MemberState,
+};
 
-pub(super) fn declare(
-    draft: &mut Draft<'_>,
+/// What a declaration that is accepted will do.
+struct Accepted {
+    agent: AgentRecord,
+    known: Option<MemberRecord>,
+    replaced: Option<MemberId>,
+}
+
+/// Whether the declaration would change anything, or the sentence with which it would be refused. The leader asks
+/// before it proposes, so that a server that cannot be taken in costs no log entry.
+pub fn declaration(
+    state: &ClusterState,
     agent_id: AgentId,
     member: &MemberDeclaration,
-) -> Result<Effect, Refusal> {
-    let agent = agents::existing(draft.state, agent_id)?.clone();
+) -> Result<bool, String> {
+    let accepted = examine(state, agent_id, member).map_err(|Refusal(sentence)| sentence)?;
+    let same = accepted
+        .known
+        .as_ref()
+        .is_some_and(|known| declared(known, agent_id, &accepted.agent, member) == *known);
+    Ok(!same)
+}
+
+fn examine(
+    state: &ClusterState,
+    agent_id: AgentId,
+    member: &MemberDeclaration,
+) -> Result<Accepted, Refusal> {
+    let agent = agents::existing(state, agent_id)?.clone();
     check::text("the server's id", &member.member_id.0, MEMBER_ID_CHARS_MAX)?;
     check::text("the server's host", &member.host, HOST_CHARS_MAX)?;
     check::optional_text(
@@ -28,12 +52,12 @@ pub(super) fn declare(
             agent.name
         )));
     }
-    let known = draft.state.members.get(&member.member_id).cloned();
+    let known = state.members.get(&member.member_id).cloned();
     if let Some(known) = &known {
-        owned_by_another(draft.state, known, agent_id, &agent.name, &member.member_id)?;
+        owned_by_another(state, known, agent_id, &agent.name, &member.member_id)?;
     }
-    let replaced = agent.member_id.filter(|id| *id != member.member_id);
-    if let Some(old) = replaced.as_ref().and_then(|id| draft.state.members.get(id))
+    let replaced = agent.member_id.clone().filter(|id| *id != member.member_id);
+    if let Some(old) = replaced.as_ref().and_then(|id| state.members.get(id))
         && !gone(old.state)
     {
         return Err(Refusal::new(format!(
@@ -42,10 +66,43 @@ pub(super) fn declare(
             old.state.word()
         )));
     }
-    if known.is_none() && replaced.is_none() && draft.state.members.len() >= MEMBERS_MAX {
+    if known.is_none() && replaced.is_none() && state.members.len() >= MEMBERS_MAX {
         return Err(full());
     }
+    Ok(Accepted {
+        agent,
+        known,
+        replaced,
+    })
+}
 
+/// The record of a known member as declared, but for the view in which it changed.
+fn declared(
+    known: &MemberRecord,
+    agent_id: AgentId,
+    agent: &AgentRecord,
+    member: &MemberDeclaration,
+) -> MemberRecord {
+    MemberRecord {
+        name: agent.name.clone(),
+        host: member.host.clone(),
+        port: member.port,
+        server_version: member.server_version.clone(),
+        agent_id,
+        ..known.clone()
+    }
+}
+
+pub(super) fn declare(
+    draft: &mut Draft<'_>,
+    agent_id: AgentId,
+    member: &MemberDeclaration,
+) -> Result<Effect, Refusal> {
+    let Accepted {
+        agent,
+        known,
+        replaced,
+    } = examine(draft.state, agent_id, member)?;
     if let Some(old_id) = replaced
         && let Some(old) = draft.state.members.remove(&old_id)
     {
@@ -63,14 +120,7 @@ pub(super) fn declare(
     let Some(known) = known else {
         return Ok(welcome(draft, agent_id, &agent.name, member));
     };
-    let mut new = MemberRecord {
-        name: agent.name.clone(),
-        host: member.host.clone(),
-        port: member.port,
-        server_version: member.server_version.clone(),
-        agent_id,
-        ..known.clone()
-    };
+    let mut new = declared(&known, agent_id, &agent, member);
     if new == known {
         return Ok(Effect::Nothing);
     }
