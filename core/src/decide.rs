@@ -85,7 +85,7 @@ pub fn decide(state: &ClusterState, seen: &Observations) -> Vec<Decision> {
 /// States and roles of all members, as one command and so as one view.
 fn members(state: &ClusterState, seen: &Observations, decisions: &mut Vec<Decision>) {
     let verdicts = health::verdicts(state, seen);
-    let roles = roles::assign(state, seen, &verdicts);
+    let roles = roles::assign(state, &seen.agents, &verdicts);
     if let Some(conflict) = roles.conflict {
         decisions.push(Decision::Held {
             what: "no member is made PRIMARY".to_owned(),

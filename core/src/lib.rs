@@ -16,4 +16,5 @@ pub mod evidence;
 pub mod ids;
 pub mod limits;
 pub mod settings;
+pub mod show;
 pub mod state;

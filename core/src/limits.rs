@@ -1,10 +1,8 @@
 //! Every limit of the ordered state, in one place. `apply` enforces them, because what it once accepted is on every
 //! agent's disk; whoever proposes may look here first to give a better sentence earlier.
 
-pub use muster_link::limits::{EVENTS_MAX, MEMBERS_MAX, TEXT_CHARS_MAX};
+pub use muster_link::limits::{AGENTS_MAX, EVENTS_MAX, MEMBERS_MAX, TEXT_CHARS_MAX};
 
-/// Agents that one cluster may have, arbitrators too.
-pub const AGENTS_MAX: usize = MEMBERS_MAX;
 /// Longest name of a host or site, in characters: the width of MEMBER_NAME and SITE.
 pub const NAME_CHARS_MAX: usize = 64;
 /// Longest host name or address, in characters: the width of MEMBER_HOST.

@@ -6,8 +6,8 @@ use muster_link::report::{Facts, Phase};
 
 use super::health::Verdict;
 use super::topology::{Topology, speaks_for};
-use crate::evidence::Observations;
-use crate::ids::MemberId;
+use crate::evidence::Seen;
+use crate::ids::{AgentId, MemberId};
 use crate::state::{ClusterState, MemberKind, MemberRole, MemberState};
 
 /// Role of one member.
@@ -36,10 +36,10 @@ pub struct Roles {
 #[must_use]
 pub fn assign(
     state: &ClusterState,
-    seen: &Observations,
+    agents: &BTreeMap<AgentId, Seen>,
     verdicts: &BTreeMap<MemberId, Verdict>,
 ) -> Roles {
-    let topology = Topology::new(state, &seen.agents);
+    let topology = Topology::new(state, agents);
     let followed = topology.followed();
     let present = |id: &MemberId| {
         let recorded = state.members.get(id).map(|m| m.state);
@@ -51,7 +51,7 @@ pub fn assign(
     // A present member of which nothing is known yet (it starts, or this agent has just begun to lead) keeps its role.
     let serving = |id: &MemberId| -> Option<&Facts> {
         let record = state.members.get(id)?;
-        let own = speaks_for(seen.agents.get(&record.agent_id)?, id)?;
+        let own = speaks_for(agents.get(&record.agent_id)?, id)?;
         let serves = own.report.as_ref()?.phase == Phase::Serving;
         if present(id) && serves {
             topology.facts(id)

@@ -474,11 +474,7 @@ impl Evidence {
     ) -> Observations {
         self.note(now_ms, state);
         let ttl_ms = Timing::of(state).ttl_ms;
-        let mut agents: BTreeMap<AgentId, Seen> = state
-            .agents
-            .keys()
-            .map(|id| (*id, self.seen(now_ms, state, ttl_ms, *id)))
-            .collect();
+        let mut agents = self.agents(now_ms, state);
         let troubles: Vec<(AgentId, Trouble)> = {
             let topology = Topology::new(state, &agents);
             agents
@@ -512,6 +508,17 @@ impl Evidence {
                 .collect(),
             consensus,
         }
+    }
+
+    /// What is known of each agent now, for showing.
+    #[must_use]
+    pub fn agents(&self, now_ms: u64, state: &ClusterState) -> BTreeMap<AgentId, Seen> {
+        let ttl_ms = Timing::of(state).ttl_ms;
+        state
+            .agents
+            .keys()
+            .map(|id| (*id, self.seen(now_ms, state, ttl_ms, *id)))
+            .collect()
     }
 
     fn seen(&self, now_ms: u64, state: &ClusterState, ttl_ms: u64, about: AgentId) -> Seen {
