@@ -25,7 +25,9 @@ pub mod cache;
 pub mod cleanup;
 pub mod effort;
 pub mod error;
+pub mod forward;
 pub mod install;
+pub mod netns;
 pub mod not_run;
 pub mod packages;
 pub mod process;
@@ -34,6 +36,7 @@ pub mod replication;
 pub mod run_dir;
 pub mod server;
 pub mod sql;
+pub mod tools;
 
 mod apt;
 mod relocate;

@@ -40,52 +40,92 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
 
 /// Writes loader and library folders into every program below `root`, for a root that will lie at `final_root`.
 pub(crate) fn relocate(root: &Path, final_root: &Path) -> Result<()> {
-    let patchelf = root.join("usr/bin/patchelf");
-    let here = libraries(root)?;
-    let loader_here = loader(&here);
-    let rebased = |path: &Path| final_root.join(path.strip_prefix(root).unwrap_or(path));
-    let rpath = joined(here.iter().map(|folder| rebased(folder)));
-    for folder in PROGRAMS.map(|name| root.join(name)) {
-        let Ok(entries) = fs::read_dir(&folder) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            let path = entry.path();
-            if entry.file_type().is_ok_and(|kind| !kind.is_file())
-                || path == patchelf
-                || !is_program(&path)
-            {
-                continue;
+    let patcher = Patcher::new(root, final_root)?;
+    for folder in PROGRAMS {
+        for path in files_in(&root.join(folder)) {
+            if path != patcher.patchelf && is_program(&path) {
+                patcher.patch(&path, true)?;
             }
-            // The program that patches is itself one of the set, not yet patched.
-            let mut command = match &loader_here {
-                Some(loader) => {
-                    let mut command = Command::new(loader);
-                    command
-                        .arg("--library-path")
-                        .arg(joined(here.iter().cloned()))
-                        .arg(&patchelf);
-                    command
-                }
-                None => {
-                    let mut command = Command::new(&patchelf);
-                    command.env("LD_LIBRARY_PATH", joined(here.iter().cloned()));
-                    command
-                }
-            };
-            if let Some(loader) = &loader_here {
-                command.arg("--set-interpreter").arg(rebased(loader));
-            }
-            // RPATH rather than RUNPATH: it also holds for the libraries' own libraries and for plugins.
-            command
-                .arg("--force-rpath")
-                .arg("--set-rpath")
-                .arg(&rpath)
-                .arg(&path);
-            run(&mut command)?;
+        }
+    }
+    // A library that a program of the host's loads by its path must find its own libraries.
+    for path in patcher.libraries.iter().flat_map(|folder| files_in(folder)) {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if name.starts_with("libclang") && name.contains(".so") {
+            patcher.patch(&path, false)?;
         }
     }
     Ok(())
+}
+
+/// The set's `patchelf`, and what it is to write.
+struct Patcher {
+    patchelf: PathBuf,
+    /// Where the libraries are while the set is being made.
+    libraries: Vec<PathBuf>,
+    /// The set's own loader, if it has one, now and in its final place.
+    loader: Option<(PathBuf, PathBuf)>,
+    rpath: OsString,
+}
+
+impl Patcher {
+    fn new(root: &Path, final_root: &Path) -> Result<Self> {
+        let rebased = |path: &Path| final_root.join(path.strip_prefix(root).unwrap_or(path));
+        let libraries = libraries(root)?;
+        let loader = loader(&libraries).map(|loader| {
+            let rebased = rebased(&loader);
+            (loader, rebased)
+        });
+        let rpath = joined(libraries.iter().map(|folder| rebased(folder)));
+        Ok(Self {
+            patchelf: root.join("usr/bin/patchelf"),
+            libraries,
+            loader,
+            rpath,
+        })
+    }
+
+    fn patch(&self, path: &Path, is_program: bool) -> Result<()> {
+        // The program that patches is itself one of the set, and not patched.
+        let here = joined(self.libraries.iter().cloned());
+        let mut command = match &self.loader {
+            Some((loader, _)) => {
+                let mut command = Command::new(loader);
+                command.arg("--library-path").arg(here).arg(&self.patchelf);
+                command
+            }
+            None => {
+                let mut command = Command::new(&self.patchelf);
+                command.env("LD_LIBRARY_PATH", here);
+                command
+            }
+        };
+        if let Some((_, loader)) = self.loader.as_ref().filter(|_| is_program) {
+            command.arg("--set-interpreter").arg(loader);
+        }
+        // RPATH rather than RUNPATH: it also holds for the libraries' own libraries and for plugins.
+        command
+            .arg("--force-rpath")
+            .arg("--set-rpath")
+            .arg(&self.rpath)
+            .arg(path);
+        run(&mut command)?;
+        Ok(())
+    }
+}
+
+/// The plain files in a folder; links to them are left as they are.
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let plain = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    plain.map(|entry| entry.path()).collect()
 }
 
 /// The folders below `root` in which shared libraries lie.
