@@ -20,7 +20,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use super::access::Access;
 use super::build_check::BuildCheck;
 use super::check;
-use super::limits::{ANSWER_WITHIN, BUILD_CHECK_EVERY, READ_BYTES};
+use super::limits::{ANSWER_WITHIN, BUILD_CHECK_EVERY, LINGER, READ_BYTES};
 use super::outbox::{Feed, Outbox};
 use super::process::Process;
 use super::state::{Admitted, ConnectionId, Newcomer, State};
@@ -189,9 +189,19 @@ async fn refuse(stream: &mut UnixStream, reason: String) -> End {
     let refused = ToPlugin::Refused {
         reason: reason.clone(),
     };
-    match send_within(stream, &refused).await {
-        Ok(()) => End::Refused(reason),
-        Err(end) => end,
+    if let Err(end) = send_within(stream, &refused).await {
+        return end;
+    }
+    // A peer that is still writing its introduction would lose the sentence to a broken pipe if we closed at once.
+    let linger = async {
+        stream.shutdown().await?;
+        let mut buffer = [0; 4_096];
+        while stream.read(&mut buffer).await? > 0 {}
+        Ok::<_, io::Error>(())
+    };
+    match tokio::time::timeout(LINGER, linger).await {
+        Ok(Ok(())) | Err(_) => End::Refused(reason),
+        Ok(Err(error)) => error.into(),
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 pub const HELLO_WITHIN: Duration = Duration::from_secs(5);
 /// A Welcome or Refused that the plugin does not take for this long ends the connection.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// A refused peer may go on writing for this long before the connection is cut.
+pub const LINGER: Duration = Duration::from_secs(1);
 /// Connections that have not introduced themselves yet, at one time.
 pub const STRANGERS_MAX: usize = 16;
 /// Bytes read from the socket at one time.
