@@ -8,12 +8,26 @@
 //! The network is not here either: whoever owns the connections between agents hands in a [`RaftTransport`] and passes
 //! what arrives to [`Consensus::serve`]. That is also how the simulation runs this very code without a network.
 
+#[cfg(test)]
+mod conformance;
+mod error;
+mod folder;
+mod handle;
+mod log_store;
+mod machine;
 mod message;
+mod network;
+mod observer;
+mod recover;
+mod seal;
 mod standing;
 mod timing;
 mod transport;
 mod types;
 
+pub use error::{OpenError, ProposeError, ServeError};
+pub use folder::{DATABASE_CACHE_BYTES, DiskFolder, Folder};
+pub use handle::{Consensus, Proposed};
 pub use standing::Standing;
 pub use timing::Timing;
 pub use transport::{BoxFuture, RaftReply, RaftRpc, RaftTransport, TransportError};

@@ -29,4 +29,7 @@ pub struct Standing {
     pub matched: BTreeMap<AgentId, u64>,
     /// On the leader: the index of its own last log entry, for comparison with `matched`.
     pub last_log_index: u64,
+    /// The consensus has ended by itself, for this reason (its disk failed, say). The agent must end too: nothing more
+    /// will happen here.
+    pub failed: Option<String>,
 }

@@ -11,7 +11,7 @@ pub struct Timing {
     pub election_min: Duration,
     /// The longest wait; the wait is drawn anew for each attempt, so that two candidates do not collide for ever.
     pub election_max: Duration,
-    /// One call to another agent may take this long.
+    /// A call that carries entries to another agent may take this long.
     pub call: Duration,
     /// A snapshot may take this long to be sent and installed.
     pub snapshot: Duration,
@@ -32,10 +32,18 @@ impl Timing {
             heartbeat: ttl / 10,
             election_min: ttl * 3 / 10,
             election_max: ttl * 6 / 10,
-            call: ttl / 4,
+            call: ttl / 2,
             snapshot: (ttl * 5).max(Duration::from_secs(10)),
             propose: ttl * 5 / 2,
         }
+    }
+}
+
+impl Timing {
+    /// How long one heartbeat may be under way. Longer than the interval between two, so that a slow way (a far site,
+    /// half a second of jitter) delays the leader's knowledge of its majority, and does not end it.
+    pub(super) fn heartbeat_call(&self) -> Duration {
+        self.election_min * 9 / 10
     }
 }
 

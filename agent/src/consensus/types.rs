@@ -43,3 +43,6 @@ pub(super) type LogId = openraft::type_config::alias::LogIdOf<TypeConfig>;
 pub(super) type LogEntry = openraft::type_config::alias::EntryOf<TypeConfig>;
 pub(super) type SnapshotMeta = openraft::type_config::alias::SnapshotMetaOf<TypeConfig>;
 pub(super) type StoredMembership = openraft::type_config::alias::StoredMembershipOf<TypeConfig>;
+pub(super) type Snapshot =
+    openraft::type_config::alias::SnapshotOf<TypeConfig, std::sync::Arc<str>>;
+pub(super) type Raft = openraft::Raft<TypeConfig, super::machine::Machine>;

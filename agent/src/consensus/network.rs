@@ -1,0 +1,188 @@
+//! Puts the engine's requests into envelopes, and hands them to whoever carries them.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use muster_core::ids::AgentId;
+use openraft::errors::{
+    NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable,
+};
+use openraft::network::{Backoff, RPCOption, RPCTypes};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::{BasicNode, OptionalSend, RaftNetworkFactory, RaftNetworkV2};
+
+use super::message::{Answer, Question};
+use super::timing::Timing;
+use super::transport::{RaftRpc, RaftTransport, TransportError};
+use super::types::{Snapshot, TypeConfig, Vote};
+
+/// Makes a [`Peer`] for each agent that the engine wants to talk to.
+#[derive(Debug, Clone)]
+pub(super) struct Network {
+    pub(super) me: AgentId,
+    pub(super) transport: Arc<dyn RaftTransport>,
+    pub(super) timing: Timing,
+}
+
+/// One other agent.
+#[derive(Debug)]
+pub(super) struct Peer {
+    network: Network,
+    to: AgentId,
+    address: String,
+}
+
+impl RaftNetworkFactory<TypeConfig> for Network {
+    type Network = Peer;
+
+    async fn new_client(&mut self, target: u64, node: &BasicNode) -> Peer {
+        Peer {
+            network: self.clone(),
+            to: AgentId(target),
+            address: node.addr.clone(),
+        }
+    }
+}
+
+impl Peer {
+    async fn call(
+        &self,
+        kind: RPCTypes,
+        question: Question,
+        deadline: Duration,
+    ) -> Result<Answer, RPCError<TypeConfig>> {
+        let transport = &self.network.transport;
+        let call = transport.call(self.to, &self.address, RaftRpc(question), deadline);
+        // The carrier keeps the deadline; if it does not, we do.
+        match tokio::time::timeout(deadline, call).await {
+            Ok(Ok(reply)) => Ok(reply.0),
+            Ok(Err(error @ TransportError::Unreachable { .. })) => {
+                Err(RPCError::Unreachable(Unreachable::new(&error)))
+            }
+            Ok(Err(error @ TransportError::Broken { .. })) => {
+                Err(RPCError::Network(NetworkError::new(&error)))
+            }
+            Ok(Err(TransportError::Timeout { .. })) | Err(_) => Err(RPCError::Timeout(Timeout {
+                action: kind,
+                id: self.network.me.0,
+                target: self.to.0,
+                timeout: deadline,
+            })),
+        }
+    }
+
+    /// The peer answered, but not the question.
+    fn mismatch(&self) -> RPCError<TypeConfig> {
+        RPCError::Network(NetworkError::from_string(format!(
+            "agent {} answered a question that was not asked",
+            self.to
+        )))
+    }
+}
+
+impl RaftNetworkV2<TypeConfig> for Peer {
+    type SnapshotData = Arc<str>;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        // The engine itself ends a heartbeat after one interval. Entries may take longer: giving up early on a slow way
+        // would send them again and again.
+        let deadline = if rpc.entries.is_empty() {
+            option.hard_ttl()
+        } else {
+            self.network.timing.call
+        };
+        let question = Question::Append(rpc);
+        match self
+            .call(RPCTypes::AppendEntries, question, deadline)
+            .await?
+        {
+            Answer::Append(response) => Ok(response),
+            _ => Err(self.mismatch()),
+        }
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let question = Question::Vote(rpc);
+        match self
+            .call(RPCTypes::Vote, question, option.hard_ttl())
+            .await?
+        {
+            Answer::Vote(response) => Ok(response),
+            _ => Err(self.mismatch()),
+        }
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let question = Question::PreVote(rpc);
+        match self
+            .call(RPCTypes::Vote, question, option.hard_ttl())
+            .await?
+        {
+            Answer::PreVote(response) => Ok(response),
+            _ => Err(self.mismatch()),
+        }
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let question = Question::Snapshot {
+            vote,
+            meta: snapshot.meta,
+            data: snapshot.snapshot.as_ref().to_owned(),
+        };
+        let call = self.call(
+            RPCTypes::InstallSnapshot,
+            question,
+            self.network.timing.snapshot,
+        );
+        tokio::select! {
+            answer = call => match answer? {
+                Answer::Snapshot(response) => Ok(response),
+                _ => Err(self.mismatch().into()),
+            },
+            closed = cancel => Err(StreamingError::Closed(closed)),
+        }
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
+        let question = Question::Transfer(request);
+        match self
+            .call(RPCTypes::TransferLeader, question, option.hard_ttl())
+            .await?
+        {
+            Answer::Transfer(response) => Ok(response),
+            _ => Err(self.mismatch()),
+        }
+    }
+
+    fn backoff(&self) -> Option<Backoff> {
+        // Steady and short: after a cut has healed, everybody shall see the same view at once.
+        let pause = self.network.timing.heartbeat / 2;
+        Some(Backoff::new(std::iter::repeat(pause)))
+    }
+}

@@ -1,0 +1,157 @@
+//! Watches the engine and says where this agent stands; also gives the leader its beat.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use muster_core::ids::AgentId;
+use openraft::async_runtime::WatchReceiver;
+use openraft::{Instant as _, RaftMetrics};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::standing::Standing;
+use super::timing::Timing;
+use super::types::{Raft, TypeConfig};
+
+/// When this agent last heard a leader that it accepts.
+///
+/// The engine remembers whom it follows, also long after that one has fallen silent; a person wants to know whether it is
+/// still there.
+#[derive(Debug, Default)]
+pub(super) struct Hearing {
+    last: Mutex<Option<(AgentId, Instant)>>,
+}
+
+impl Hearing {
+    /// A request of `leader` was accepted.
+    pub(super) fn heard_leader(&self, leader: AgentId) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader, Instant::now()));
+    }
+
+    fn since(&self) -> Option<(AgentId, Instant)> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task.
+pub(super) struct Observer {
+    me: AgentId,
+    raft: Raft,
+    timing: Timing,
+    applied: watch::Receiver<u64>,
+    hearing: Arc<Hearing>,
+    closing: Arc<AtomicBool>,
+    standing: watch::Sender<Standing>,
+}
+
+impl Observer {
+    pub(super) fn start(
+        me: AgentId,
+        raft: Raft,
+        timing: Timing,
+        applied: watch::Receiver<u64>,
+        hearing: Arc<Hearing>,
+        closing: Arc<AtomicBool>,
+    ) -> (JoinHandle<()>, watch::Receiver<Standing>) {
+        let standing = watch::Sender::new(Standing::default());
+        let seen = standing.subscribe();
+        let observer = Self {
+            me,
+            raft,
+            timing,
+            applied,
+            hearing,
+            closing,
+            standing,
+        };
+        observer.look();
+        (tokio::spawn(observer.run()), seen)
+    }
+
+    async fn run(mut self) {
+        let mut metrics = self.raft.metrics();
+        let mut beat = interval(self.timing.heartbeat);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                changed = self.applied.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+                changed = metrics.changed() => {
+                    if changed.is_err() {
+                        self.look();
+                        return;
+                    }
+                }
+                _ = beat.tick() => {
+                    // The engine's own interval is the longest that a heartbeat may take, which is too rare.
+                    if self.standing.borrow().i_lead && self.raft.trigger().heartbeat().await.is_err() {
+                        self.look();
+                        return;
+                    }
+                }
+            }
+            self.look();
+        }
+    }
+
+    fn look(&self) {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let applied = *self.applied.borrow();
+        let standing = self.stand(&metrics, applied);
+        self.standing.send_if_modified(|old| {
+            let new = *old != standing;
+            *old = standing;
+            new
+        });
+    }
+
+    fn stand(&self, metrics: &RaftMetrics<TypeConfig>, last_applied_index: u64) -> Standing {
+        let membership = metrics.membership_config.membership();
+        let i_lead = metrics.state.is_leader();
+        let patience = self.timing.election_max;
+        let heard = self
+            .hearing
+            .since()
+            .filter(|(_, when)| when.elapsed() < patience);
+        let alone = membership.voter_ids().eq([self.me.0]);
+        let quorum = if i_lead {
+            let acked = metrics.last_quorum_acked.as_ref();
+            alone || acked.is_some_and(|when| when.elapsed() < patience)
+        } else {
+            heard.is_some()
+        };
+        let leader = if i_lead {
+            Some(self.me)
+        } else {
+            // Whom the engine follows, if that one still speaks.
+            heard.map(|(leader, _)| leader)
+        };
+        let failed = match &metrics.running_state {
+            Err(error) if !self.closing.load(Ordering::SeqCst) => Some(error.to_string()),
+            _ => None,
+        };
+        Standing {
+            leader,
+            i_lead: i_lead && failed.is_none(),
+            term: metrics.current_term,
+            quorum: quorum && failed.is_none(),
+            last_applied_index,
+            voters: membership.voter_ids().map(AgentId).collect(),
+            learners: membership.learner_ids().map(AgentId).collect(),
+            changing: membership.get_joint_config().len() > 1,
+            matched: metrics
+                .replication
+                .iter()
+                .flatten()
+                .filter_map(|(id, log_id)| Some((AgentId(*id), log_id.as_ref()?.index)))
+                .collect::<BTreeMap<_, _>>(),
+            last_log_index: metrics.last_log_index.unwrap_or(0),
+            failed,
+        }
+    }
+}
