@@ -20,9 +20,11 @@
 //! What a machine lacks (no apt, no network, not root) is an [`Error::Missing`]; a test passes it to
 //! [`not_run::skip`] (or [`or_not_run!`]), and `cargo xtask test` lists it loudly at the end.
 
+pub mod agent;
 pub mod artifacts;
 pub mod cache;
 pub mod cleanup;
+pub mod cluster;
 pub mod effort;
 pub mod error;
 pub mod forward;
@@ -42,7 +44,9 @@ mod apt;
 mod relocate;
 mod template;
 
+pub use agent::{Agent, AgentOptions};
 pub use cache::Cache;
+pub use cluster::{Cluster, ClusterOptions};
 pub use error::{Error, Result};
 pub use install::{Install, Kind};
 pub use packages::{PackageSet, SetSpec, Suite};

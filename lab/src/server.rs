@@ -80,6 +80,14 @@ impl ServerOptions {
         self
     }
 
+    /// Where the plugin finds its agent; for a boot with it and for a later INSTALL PLUGIN.
+    #[must_use]
+    pub fn agent_socket(self, socket: &Path) -> Self {
+        // A server without the plugin ignores an option that begins so.
+        let option = format!("--loose-muster-agent-socket={}", socket.display());
+        self.option(&option)
+    }
+
     /// Also loads it at boot (`plugin-load-add=muster.so`).
     #[must_use]
     pub fn load_at_boot(mut self) -> Self {
