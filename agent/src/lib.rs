@@ -4,4 +4,5 @@ pub mod clock;
 pub mod config;
 pub mod consensus;
 pub mod control;
+pub mod peer;
 pub mod server;
