@@ -29,6 +29,7 @@ pub mod effort;
 pub mod error;
 pub mod forward;
 pub mod install;
+pub mod kept;
 pub mod netns;
 pub mod not_run;
 pub mod packages;

@@ -109,7 +109,7 @@ impl Program {
         self
     }
 
-    /// Lets the child outlive us, for a demo that is kept.
+    /// Lets the child outlive us, once [`Process::forget`] was called: for a demo that is kept.
     pub fn detached(&mut self, detached: bool) -> &mut Self {
         self.detached = detached;
         self
@@ -148,12 +148,12 @@ impl Program {
                 source: error,
             },
         })?;
-        Process::watch(child, self.log, self.detached)
+        Process::watch(child, self.log)
     }
 }
 
 impl Process {
-    fn watch(mut child: Child, log: PathBuf, detached: bool) -> Result<Self> {
+    fn watch(mut child: Child, log: PathBuf) -> Result<Self> {
         let pid = child.id();
         // We have not waited for it yet, so the pid is still the child's own.
         let pidfd = i32::try_from(pid)
@@ -179,19 +179,19 @@ impl Process {
                 }
             })
             .map_err(Error::io("start a thread for", &log))?;
-        let cleanup = (!detached).then(|| {
+        let cleanup = {
             let (pidfd, ended) = (pidfd.clone(), ended.clone());
             Cleanup::new(move || {
                 let _ = pidfd_send_signal(&*pidfd, Signal::KILL);
                 wait_blocking(&ended, Duration::from_secs(10));
             })
-        });
+        };
         Ok(Self {
             pid,
             pidfd,
             ended,
             log,
-            cleanup,
+            cleanup: Some(cleanup),
         })
     }
 

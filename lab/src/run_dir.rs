@@ -11,6 +11,8 @@ use crate::cleanup::Cleanup;
 use crate::error::{Error, Result};
 
 const PREFIX: &str = "muster-lab.";
+/// A file that says: not to be swept.
+const KEPT: &str = "kept";
 
 /// A private folder, removed on drop.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ impl RunDir {
 
     /// Leaves the folder in place, for a demo that is kept or a failure that is looked into.
     pub fn keep(&mut self) -> &Path {
+        // What the sweep of a later run looks for.
+        let _ = fs::write(self.path.join(KEPT), "");
         if let Some(cleanup) = self.cleanup.take() {
             cleanup.forget();
         }
@@ -70,7 +74,7 @@ pub(crate) fn is_alive(owner: &str) -> bool {
 }
 
 /// When a process started, in clock ticks after boot.
-fn start_time(pid: u32) -> Option<u64> {
+pub(crate) fn start_time(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command's name is in parentheses and may hold anything; field 22 is the 20th after it.
     stat.rsplit_once(')')?
@@ -94,7 +98,7 @@ fn sweep_once() {
                 continue;
             };
             let owner = rest.split('.').next().unwrap_or_default();
-            if !is_alive(owner) && !entry.path().join("keep").exists() {
+            if !is_alive(owner) && !entry.path().join(KEPT).exists() {
                 let _ = fs::remove_dir_all(entry.path());
             }
         }

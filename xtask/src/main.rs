@@ -5,8 +5,10 @@
 
 mod cargo;
 mod check;
+mod demo;
 mod setup;
 mod summary;
+mod table;
 mod test;
 
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ enum Command {
         #[arg(long)]
         refresh: bool,
     },
+    /// Start a cluster on this machine, break things, and show how every server sees it
+    Demo(demo::Options),
     /// Run every proof in its short form, on MySQL and MariaDB
     Test {
         /// Run the long forms instead, each for this many minutes
@@ -70,6 +74,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Setup { refresh } => setup::run(refresh).await.map(|_| true),
+        Command::Demo(options) => demo::run(options).await.map(|()| true),
         Command::Test { soak, only } => test::run(soak, only.as_deref()).await,
         Command::Bench { name, json } => test::bench(name.as_deref(), json).await,
         Command::Ci => check::ci().await,
