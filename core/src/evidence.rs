@@ -9,8 +9,10 @@
 
 mod book;
 mod bounds;
+mod change;
 mod observations;
 mod timing;
+mod track;
 
 pub use book::{Evidence, Known, Verdict};
 pub use observations::{ConsensusFacts, Observations, Opinion, Seen, Statement};

@@ -1,5 +1,10 @@
 //! Random sequences of commands against the promises of `apply`.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a panic here is a failed test with a line number"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use muster_core::apply::apply;

@@ -1,5 +1,10 @@
 //! What each command does and refuses, one rule a test.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a panic here is a failed test with a line number"
+)]
+
 mod support;
 
 use std::collections::BTreeSet;

@@ -4,18 +4,17 @@
 //! time often (each call does): a gap longer than half a ttl means that this process itself stood still, and then the
 //! silence of others says nothing.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::observations::{ConsensusFacts, Observations, Opinion, Seen, Statement};
+use super::change::differs;
+use super::observations::{ConsensusFacts, Observations, Seen, Statement, judged};
 use super::timing::Timing;
-use super::{Contact, Heartbeat, OwnMember, ProcessState, Relayed, bounds};
+use super::track::{Facts, Track};
+use super::{Contact, Heartbeat, OwnMember, Relayed, bounds};
 use crate::decide::topology::{Topology, Trouble};
 use crate::ids::{AgentId, ViewId};
 use crate::state::ClusterState;
-
-/// Replaced incarnations of an agent that are remembered, so that a replayed heartbeat of one is known as old.
-const INCARNATIONS_MAX: usize = 16;
 
 /// What became of a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,76 +63,6 @@ pub struct Evidence {
 struct Own {
     member: Arc<OwnMember>,
     report_ms: Option<u64>,
-}
-
-/// What is known of one agent.
-#[derive(Debug, Clone)]
-struct Track {
-    known_since_ms: u64,
-    incarnation: Option<u64>,
-    sequence: u64,
-    replaced: VecDeque<u64>,
-    heard_ms: Option<u64>,
-    /// Highest report number that came directly, of this incarnation, and when that report was made.
-    report_number: Option<u64>,
-    report_ms: Option<u64>,
-    facts: Option<Facts>,
-    contacts: BTreeMap<AgentId, Contact>,
-    contacts_ms: u64,
-    view_id: u64,
-    sent_ms: Option<u64>,
-    connecting_since_ms: Option<u64>,
-    stopped_since_ms: Option<u64>,
-}
-
-#[derive(Debug, Clone)]
-struct Facts {
-    incarnation: u64,
-    sequence: u64,
-    known: Known,
-}
-
-impl Track {
-    fn new(now_ms: u64) -> Self {
-        Self {
-            known_since_ms: now_ms,
-            incarnation: None,
-            sequence: 0,
-            replaced: VecDeque::new(),
-            heard_ms: None,
-            report_number: None,
-            report_ms: None,
-            facts: None,
-            contacts: BTreeMap::new(),
-            contacts_ms: 0,
-            view_id: 0,
-            sent_ms: None,
-            connecting_since_ms: None,
-            stopped_since_ms: None,
-        }
-    }
-
-    /// Whether this is a new word of the agent itself; remembers it if so.
-    fn is_new(&mut self, incarnation: u64, sequence: u64) -> bool {
-        if self.incarnation == Some(incarnation) {
-            if sequence <= self.sequence {
-                return false;
-            }
-        } else {
-            if self.replaced.contains(&incarnation) {
-                return false;
-            }
-            if let Some(before) = self.incarnation.replace(incarnation) {
-                if self.replaced.len() >= INCARNATIONS_MAX {
-                    self.replaced.pop_front();
-                }
-                self.replaced.push_back(before);
-            }
-            self.report_number = None;
-        }
-        self.sequence = sequence;
-        true
-    }
 }
 
 impl Evidence {
@@ -205,7 +134,8 @@ impl Evidence {
             Some(track) if sender != self.me => track,
             _ => return Verdict::Stranger,
         };
-        if !track.is_new(heartbeat.incarnation, heartbeat.sequence) {
+        let ttl_ms = Timing::of(state).ttl_ms;
+        if !track.is_new(heartbeat.incarnation, heartbeat.sequence, now_ms, ttl_ms) {
             return Verdict::Old;
         }
         track.heard_ms = Some(now_ms);
@@ -610,75 +540,5 @@ fn lasting(since_ms: &mut Option<u64>, lasts: bool, now_ms: u64) -> Option<u64> 
     } else {
         *since_ms = None;
         None
-    }
-}
-
-/// What a contact means `word_age_ms` after it was stated. That somebody is heard wears off while the word grows old;
-/// that somebody is missed was either true when it was said, or is not said at all.
-fn judged(contact: &Contact, word_age_ms: u64, ttl_ms: u64) -> Statement {
-    let listened = contact.listening_ms > ttl_ms;
-    let judge = |age_ms: Option<u64>| match age_ms {
-        Some(age) if age <= ttl_ms => {
-            if age + word_age_ms <= ttl_ms {
-                (Opinion::Hears, 0)
-            } else {
-                (Opinion::Unsure, 0)
-            }
-        }
-        Some(age) if listened => (Opinion::Lacks, age.saturating_add(word_age_ms)),
-        None if listened => (
-            Opinion::Lacks,
-            contact.listening_ms.saturating_add(word_age_ms),
-        ),
-        _ => (Opinion::Unsure, 0),
-    };
-    let (agent, agent_silent_ms) = judge(contact.agent_age_ms);
-    let (report, report_silent_ms) = judge(contact.report_age_ms);
-    Statement {
-        agent,
-        agent_silent_ms,
-        report,
-        report_silent_ms,
-    }
-}
-
-/// Whether two words about a server differ in more than numbers that move all the time.
-fn differs(before: &OwnMember, after: &OwnMember) -> bool {
-    let gone = |p: &ProcessState| matches!(p, ProcessState::Gone { .. });
-    if before.identity != after.identity
-        || before.linked != after.linked
-        || before.process != after.process
-        || gone(&before.process) != gone(&after.process)
-        || before.note != after.note
-    {
-        return true;
-    }
-    match (&before.report, &after.report) {
-        (Some(before), Some(after)) => {
-            if before.phase != after.phase {
-                return true;
-            }
-            match (&before.facts, &after.facts) {
-                (Some(before), Some(after)) => {
-                    let channels = |f: &muster_link::report::Facts| {
-                        f.channels
-                            .iter()
-                            .map(|c| muster_link::report::Channel {
-                                lag_ms: None,
-                                ..c.clone()
-                            })
-                            .collect::<Vec<_>>()
-                    };
-                    before.read_only != after.read_only
-                        || before.super_read_only != after.super_read_only
-                        || before.replicas != after.replicas
-                        || channels(before) != channels(after)
-                }
-                (None, None) => false,
-                _ => true,
-            }
-        }
-        (None, None) => false,
-        _ => true,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::OwnMember;
+use super::{Contact, OwnMember};
 use crate::ids::AgentId;
 
 /// Everything that `decide` looks at beside the ordered state. Ages are as of the moment it was made.
@@ -107,4 +107,33 @@ pub struct ConsensusFacts {
     pub leading_ms: u64,
     /// Since the leadership was last offered to another, in milliseconds; none = never by this agent.
     pub transfer_tried_ms: Option<u64>,
+}
+
+/// What a contact means `word_age_ms` after it was stated. That somebody is heard wears off while the word grows old;
+/// that somebody is missed was either true when it was said, or is not said at all.
+pub(super) fn judged(contact: &Contact, word_age_ms: u64, ttl_ms: u64) -> Statement {
+    let listened = contact.listening_ms > ttl_ms;
+    let judge = |age_ms: Option<u64>| match age_ms {
+        Some(age) if age <= ttl_ms => {
+            if age + word_age_ms <= ttl_ms {
+                (Opinion::Hears, 0)
+            } else {
+                (Opinion::Unsure, 0)
+            }
+        }
+        Some(age) if listened => (Opinion::Lacks, age.saturating_add(word_age_ms)),
+        None if listened => (
+            Opinion::Lacks,
+            contact.listening_ms.saturating_add(word_age_ms),
+        ),
+        _ => (Opinion::Unsure, 0),
+    };
+    let (agent, agent_silent_ms) = judge(contact.agent_age_ms);
+    let (report, report_silent_ms) = judge(contact.report_age_ms);
+    Statement {
+        agent,
+        agent_silent_ms,
+        report,
+        report_silent_ms,
+    }
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub mod net;
+
 use std::collections::BTreeSet;
 
 use muster_core::apply::apply;
