@@ -91,7 +91,7 @@ fn llvm(set: &PackageSet) -> Result<PathBuf> {
 ///
 /// The package is large (about 430 MB to download); only its headers are kept.
 pub fn mysql_headers(cache: &Cache) -> Result<(String, PathBuf)> {
-    let spec = SetSpec::new("mysql-source", Suite::Sid, &[]).and_alone(&["mysql-source"]);
+    let spec = SetSpec::new("mysql-headers", Suite::Sid, &[]).and_alone(&["mysql-source"]);
     let set = packages::fetch(cache, &spec, Freshness::Any, |set| keep_headers(cache, set))?;
     Ok((set.version().to_owned(), set.derived().join("headers")))
 }
@@ -119,6 +119,9 @@ fn keep_headers(cache: &Cache, set: &PackageSet) -> Result<()> {
             "*/include/*",
             "*/sql/*.h",
             "*/libs/*.h",
+            "*/libs/*.hpp",
+            "*/sql-common/*.h",
+            "*/vector-common/*.h",
             "*/MYSQL_VERSION",
             "*/configure.cmake",
             "*.h.cmake",
