@@ -6,7 +6,15 @@ use muster_lab::progress::say;
 use muster_lab::{Install, Result, Server, ServerOptions, replication};
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() {
+    if let Err(error) = run().await {
+        say(&error.to_string());
+        muster_lab::cleanup::all();
+        std::process::exit(1);
+    }
+}
+
+async fn run() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let which = arguments
         .next()

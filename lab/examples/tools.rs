@@ -3,7 +3,14 @@
 use muster_lab::progress::say;
 use muster_lab::{Cache, Error, Result, tools};
 
-fn main() -> Result<()> {
+fn main() {
+    if let Err(error) = run() {
+        say(&error.to_string());
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<()> {
     let cache = Cache::open()?;
     for name in std::env::args().skip(1) {
         let place = match name.as_str() {

@@ -184,9 +184,7 @@ fn progress_of(line: &str) -> Option<f64> {
 fn explain(written: &str, status: &str) -> Error {
     let has = |text: &str| written.contains(text);
     if has("No space left") || has("enough free space") {
-        return Error::Missing(
-            "the disk is full; free about 1 GB, or point MUSTER_CACHE at another disk, and start again".into(),
-        );
+        return Error::disk_full();
     }
     if has("Temporary failure resolving")
         || has("Could not resolve")

@@ -79,6 +79,14 @@ impl Error {
         }
     }
 
+    /// The disk is full.
+    pub(crate) fn disk_full() -> Self {
+        Self::Missing(
+            "the disk is full; free about 1 GB, or point MUSTER_CACHE (and TMPDIR) at another disk, and start again"
+                .into(),
+        )
+    }
+
     /// Whether the machine lacks something, as against something of ours being wrong.
     #[must_use]
     pub fn is_missing(&self) -> bool {

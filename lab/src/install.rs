@@ -9,7 +9,7 @@ use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::packages::{self, Freshness, PackageSet, SetSpec, Suite};
 use crate::process::run;
-use crate::template;
+use crate::{template, tools};
 
 /// The two kinds of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,7 +76,10 @@ impl Install {
         tokio::task::spawn_blocking(move || {
             let cache = Cache::open()?;
             match which {
-                Which::Kind(kind) => Self::fetched(&cache, kind, freshness),
+                Which::Kind(kind) => match Self::fetched(&cache, kind, freshness) {
+                    Err(error) if error.is_missing() => Self::on_path(&cache, kind).ok_or(error),
+                    fetched => fetched,
+                },
                 Which::Path(path) => Self::at(&cache, &path),
             }
         })
@@ -195,6 +198,18 @@ impl Install {
             }),
             template: set.derived().join("template"),
         })
+    }
+
+    /// A server of this kind that a person has installed, where none can be fetched.
+    fn on_path(cache: &Cache, kind: Kind) -> Option<Self> {
+        let names: &[&str] = match kind {
+            Kind::MySql => &["mysqld"],
+            Kind::MariaDb => &["mariadbd", "mysqld"],
+        };
+        let found = names.iter().filter_map(|name| tools::on_path(name));
+        found
+            .filter_map(|path| Self::at(cache, &path).ok())
+            .find(|install| install.kind == kind)
     }
 
     /// A server that is on the machine already.

@@ -361,6 +361,9 @@ pub(crate) fn run(command: &mut Command) -> Result<String> {
     if !output.status.success() {
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
+        if text.contains("No space left on device") {
+            return Err(Error::disk_full());
+        }
         return Err(Error::Command {
             program,
             status: output.status.to_string(),
