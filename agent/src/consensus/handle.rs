@@ -66,6 +66,8 @@ struct Inner {
     membership: tokio::sync::Mutex<()>,
     closing: Arc<AtomicBool>,
     observer: JoinHandle<()>,
+    /// Closed when the store is.
+    store: watch::Receiver<()>,
 }
 
 impl Drop for Inner {
@@ -100,12 +102,15 @@ impl Consensus {
         timing: Timing,
     ) -> Result<Self, OpenError> {
         let log = off_thread(&folder, move |folder| LogStore::open(folder, me)).await?;
+        let store = log.closed();
         let machine = Machine::new(folder.clone());
         let (mut state, index) = (machine.state(), machine.index());
+        let silent = Arc::new(AtomicBool::new(false));
         let network = Network {
             me,
             transport,
             timing,
+            silent: silent.clone(),
         };
         let raft = Raft::new(me.0, config(&timing)?, network, log, machine)
             .await
@@ -120,6 +125,7 @@ impl Consensus {
             timing,
             index,
             hearing.clone(),
+            silent,
             closing.clone(),
         );
         Ok(Self {
@@ -133,6 +139,7 @@ impl Consensus {
                 membership: tokio::sync::Mutex::new(()),
                 closing,
                 observer,
+                store,
             }),
         })
     }
@@ -358,12 +365,16 @@ impl Consensus {
         Ok(RaftReply(answer))
     }
 
-    /// Ends this agent's part, in order. The store is closed when the last clone is gone.
+    /// Ends this agent's part, in order. When this returns, the store is closed and can be opened again, unless the
+    /// engine's last tasks take longer than [`Timing::propose`] to let go of it.
     pub async fn shutdown(&self) {
         self.inner.closing.store(true, Ordering::SeqCst);
         // The only error is that of joining a task that is gone already.
         let _ = self.inner.raft.shutdown().await;
         self.inner.observer.abort();
+        let mut store = self.inner.store.clone();
+        // Nothing is ever sent: the wait ends when the other end is gone.
+        let _ = timeout_at(self.deadline(), store.changed()).await;
     }
 
     /// Whether `from` may ask this.
@@ -512,7 +523,7 @@ fn config(timing: &Timing) -> Result<Arc<Config>, OpenError> {
         max_in_snapshot_log_to_keep: KEPT_ENTRIES,
         enable_pre_vote: Some(true),
         // A leader that speaks but hears nobody has to fall silent, or the others never elect another.
-        quorum_loss_probe_interval: Some(2 * milliseconds(timing.election_max)),
+        quorum_loss_probe_interval: Some(milliseconds(timing.silence())),
         // A restarted leader is a leader of the past: it stands for election like everybody else.
         enable_leader_restore: Some(false),
         ..Config::default()

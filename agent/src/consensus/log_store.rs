@@ -15,6 +15,7 @@ use openraft::{OptionalSend, RaftLogReader};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use super::error::OpenError;
 use super::folder::Folder;
@@ -42,9 +43,16 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 /// The log and the votes of one agent.
 #[derive(Debug, Clone)]
 pub(super) struct LogStore {
-    database: Arc<Database>,
+    held: Arc<Held>,
     /// Writes run on a thread that may wait for a disk.
     may_wait: bool,
+}
+
+/// The open database. Its fields are dropped in this order.
+#[derive(Debug)]
+struct Held {
+    database: Database,
+    open: watch::Sender<()>,
 }
 
 /// Any error of the database, as the engine wants it.
@@ -94,7 +102,10 @@ impl LogStore {
         let database = catch_unwind(AssertUnwindSafe(|| folder.database(&fill)))
             .unwrap_or_else(|_| Err(damage("the database cannot be opened".to_owned())))?;
         let store = Self {
-            database: Arc::new(database),
+            held: Arc::new(Held {
+                database,
+                open: watch::Sender::new(()),
+            }),
             may_wait: folder.may_wait(),
         };
         let found = guarded(|| store.check()).map_err(|why| damage(why.to_string()))?;
@@ -106,6 +117,11 @@ impl LogStore {
             });
         }
         Ok(store)
+    }
+
+    /// A channel that closes when the last clone of this store is gone and its files are closed.
+    pub(super) fn closed(&self) -> watch::Receiver<()> {
+        self.held.open.subscribe()
     }
 
     /// Reads everything once; the agent that the store belongs to.
@@ -134,7 +150,7 @@ impl LogStore {
     }
 
     fn get<T: DeserializeOwned>(&self, key: &str) -> io::Result<Option<T>> {
-        let transaction = self.database.begin_read().map_err(other)?;
+        let transaction = self.held.database.begin_read().map_err(other)?;
         let table = transaction.open_table(FACTS).map_err(other)?;
         let value = table.get(key).map_err(other)?;
         value
@@ -148,7 +164,7 @@ impl LogStore {
 
     fn log_state(&self) -> io::Result<LogState<TypeConfig>> {
         let last_purged_log_id: Option<LogId> = self.get(PURGED_KEY)?;
-        let transaction = self.database.begin_read().map_err(other)?;
+        let transaction = self.held.database.begin_read().map_err(other)?;
         let table = transaction.open_table(LOG).map_err(other)?;
         let last_log_id = match table.last().map_err(other)? {
             Some((index, sealed)) => Some(entry(index.value(), sealed.value())?.log_id),
@@ -171,7 +187,7 @@ impl LogStore {
         range: impl RangeBounds<u64>,
         bytes_max: usize,
     ) -> io::Result<Vec<LogEntry>> {
-        let transaction = self.database.begin_read().map_err(other)?;
+        let transaction = self.held.database.begin_read().map_err(other)?;
         let table = transaction.open_table(LOG).map_err(other)?;
         let mut entries: Vec<LogEntry> = Vec::new();
         let mut bytes = 0;
@@ -200,8 +216,8 @@ impl LogStore {
         &self,
         work: impl FnOnce(&WriteTransaction) -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
-        let database = self.database.clone();
-        let write = move || guarded(|| write(&database, work));
+        let held = self.held.clone();
+        let write = move || guarded(|| write(&held.database, work));
         if self.may_wait {
             tokio::task::spawn_blocking(write)
                 .await

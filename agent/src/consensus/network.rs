@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use muster_core::ids::AgentId;
@@ -26,6 +27,10 @@ pub(super) struct Network {
     pub(super) me: AgentId,
     pub(super) transport: Arc<dyn RaftTransport>,
     pub(super) timing: Timing,
+    /// This agent leads, has lost its majority and stays silent for a while, so that the others can elect another: a
+    /// leader that is heard and hears nobody would be followed for ever. The engine keeps its heartbeats back by itself,
+    /// but not entries that it sends again and again.
+    pub(super) silent: Arc<AtomicBool>,
 }
 
 /// One other agent.
@@ -75,6 +80,15 @@ impl Peer {
         }
     }
 
+    fn may_lead(&self) -> Result<(), RPCError<TypeConfig>> {
+        if self.network.silent.load(Ordering::Relaxed) {
+            return Err(RPCError::Unreachable(Unreachable::from_string(
+                "this leader has lost its majority and lets the others elect another",
+            )));
+        }
+        Ok(())
+    }
+
     /// The peer answered, but not the question.
     fn mismatch(&self) -> RPCError<TypeConfig> {
         RPCError::Network(NetworkError::from_string(format!(
@@ -92,6 +106,7 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.may_lead()?;
         // The engine itself ends a heartbeat after one interval. Entries may take longer: giving up early on a slow way
         // would send them again and again.
         let deadline = if rpc.entries.is_empty() {
@@ -146,6 +161,7 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        self.may_lead()?;
         let question = Question::Snapshot {
             vote,
             meta: snapshot.meta,

@@ -35,6 +35,11 @@ impl Hearing {
     }
 }
 
+/// `me` is the only voter: nobody else is needed for a majority.
+fn is_alone(me: AgentId, metrics: &RaftMetrics<TypeConfig>) -> bool {
+    metrics.membership_config.voter_ids().eq([me.0])
+}
+
 /// The task.
 pub(super) struct Observer {
     me: AgentId,
@@ -42,6 +47,10 @@ pub(super) struct Observer {
     timing: Timing,
     applied: watch::Receiver<u64>,
     hearing: Arc<Hearing>,
+    /// Told to the network, see there.
+    silent: Arc<AtomicBool>,
+    /// When this agent was first seen to lead without a break.
+    leading_since: Option<Instant>,
     closing: Arc<AtomicBool>,
     standing: watch::Sender<Standing>,
 }
@@ -53,16 +62,19 @@ impl Observer {
         timing: Timing,
         applied: watch::Receiver<u64>,
         hearing: Arc<Hearing>,
+        silent: Arc<AtomicBool>,
         closing: Arc<AtomicBool>,
     ) -> (JoinHandle<()>, watch::Receiver<Standing>) {
         let standing = watch::Sender::new(Standing::default());
         let seen = standing.subscribe();
-        let observer = Self {
+        let mut observer = Self {
             me,
             raft,
             timing,
             applied,
             hearing,
+            silent,
+            leading_since: None,
             closing,
             standing,
         };
@@ -99,8 +111,9 @@ impl Observer {
         }
     }
 
-    fn look(&self) {
+    fn look(&mut self) {
         let metrics = self.raft.metrics().borrow_watched().clone();
+        self.keep_silence(&metrics);
         let applied = *self.applied.borrow();
         let standing = self.stand(&metrics, applied);
         self.standing.send_if_modified(|old| {
@@ -108,6 +121,27 @@ impl Observer {
             *old = standing;
             new
         });
+    }
+
+    fn keep_silence(&mut self, metrics: &RaftMetrics<TypeConfig>) {
+        if !metrics.state.is_leader() || is_alone(self.me, metrics) {
+            self.leading_since = None;
+            self.silent.store(false, Ordering::Relaxed);
+            return;
+        }
+        let leading = self
+            .leading_since
+            .get_or_insert_with(Instant::now)
+            .elapsed();
+        let acked = metrics
+            .last_quorum_acked
+            .as_ref()
+            .map(|when| when.elapsed());
+        let lonely = acked.map_or(leading, |acked| acked.min(leading));
+        let silent = lonely
+            .checked_sub(self.timing.election_max)
+            .is_some_and(|over| (over.as_millis() / self.timing.silence().as_millis()) % 2 == 0);
+        self.silent.store(silent, Ordering::Relaxed);
     }
 
     fn stand(&self, metrics: &RaftMetrics<TypeConfig>, last_applied_index: u64) -> Standing {
@@ -118,7 +152,7 @@ impl Observer {
             .hearing
             .since()
             .filter(|(_, when)| when.elapsed() < patience);
-        let alone = membership.voter_ids().eq([self.me.0]);
+        let alone = is_alone(self.me, metrics);
         let quorum = if i_lead {
             let acked = metrics.last_quorum_acked.as_ref();
             alone || acked.is_some_and(|when| when.elapsed() < patience)

@@ -45,6 +45,12 @@ impl Timing {
     pub(super) fn heartbeat_call(&self) -> Duration {
         self.election_min * 9 / 10
     }
+
+    /// A leader that has lost its majority falls silent for this long, then tries for as long, and so on: long enough
+    /// for the others to find that it is gone, and to elect another.
+    pub(super) fn silence(&self) -> Duration {
+        self.election_max * 2
+    }
 }
 
 impl Default for Timing {
