@@ -521,6 +521,8 @@ fn config(timing: &Timing) -> Result<Arc<Config>, OpenError> {
         max_payload_entries: ENTRIES_PER_CALL,
         snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_ENTRIES),
         max_in_snapshot_log_to_keep: KEPT_ENTRIES,
+        // A change is rare, and is to be seen everywhere at once.
+        broadcast_submitted_on_append: Some(true),
         enable_pre_vote: Some(true),
         // A leader that speaks but hears nobody has to fall silent, or the others never elect another.
         quorum_loss_probe_interval: Some(milliseconds(timing.silence())),

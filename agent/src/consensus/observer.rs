@@ -140,7 +140,9 @@ impl Observer {
         let lonely = acked.map_or(leading, |acked| acked.min(leading));
         let silent = lonely
             .checked_sub(self.timing.election_max)
-            .is_some_and(|over| (over.as_millis() / self.timing.silence().as_millis()) % 2 == 0);
+            .is_some_and(|over| {
+                (over.as_millis() / self.timing.silence().as_millis()).is_multiple_of(2)
+            });
         self.silent.store(silent, Ordering::Relaxed);
     }
 
