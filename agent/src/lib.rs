@@ -6,3 +6,4 @@ pub mod consensus;
 pub mod control;
 pub mod peer;
 pub mod server;
+pub mod text;
