@@ -225,13 +225,16 @@ impl PeerClient {
         let connection = self.connection(to, address);
         // A connection may end between being handed out and being used. Then nothing was sent, and one more try is safe.
         for last in [false, true] {
-            let sender = connection.sender(deadline).await.map_err(|e| match e {
-                NoConnection::Down(why) => CallError::Unreachable {
-                    to,
-                    why: why.to_string(),
-                },
-                NoConnection::Late => late(),
-            })?;
+            let sender = connection
+                .sender(address, deadline)
+                .await
+                .map_err(|e| match e {
+                    NoConnection::Down(why) => CallError::Unreachable {
+                        to,
+                        why: why.to_string(),
+                    },
+                    NoConnection::Late => late(),
+                })?;
             match timeout_at(deadline, send(sender, route, body.clone())).await {
                 Err(_) => return Err(late()),
                 Ok(Ok(Ok(answer))) => return Ok(answer),
@@ -251,7 +254,6 @@ impl PeerClient {
         let connection = connections.entry(to).or_insert_with(|| {
             Arc::new(PeerConnection::new(to, address, self.shared.means.clone()))
         });
-        connection.set_address(address);
         Arc::clone(connection)
     }
 

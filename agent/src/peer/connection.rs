@@ -77,10 +77,10 @@ enum State {
     Idle,
     /// An attempt runs.
     Connecting,
-    /// Open.
-    Up(Sender),
-    /// The last attempt failed, and the pause after it is not over.
-    Down(Arc<str>),
+    /// Open, to this address.
+    Up(Sender, Arc<str>),
+    /// The last attempt, at this address, failed for that reason, and the pause after it is not over.
+    Down(Arc<str>, Arc<str>),
 }
 
 /// Why there is no connection.
@@ -135,37 +135,32 @@ impl PeerConnection {
         Self { shared, keeper }
     }
 
-    /// Follows the peer to another address.
-    pub(super) fn set_address(&self, address: &str) {
-        let moved = self.shared.address.send_if_modified(|now| {
+    /// The open connection to the peer at `address`, waiting for one until `deadline`. A peer that has moved is followed.
+    pub(super) async fn sender(
+        &self,
+        address: &str,
+        deadline: Instant,
+    ) -> Result<Sender, NoConnection> {
+        *lock(&self.shared.used) = Instant::now();
+        self.shared.address.send_if_modified(|now| {
             let moved = now != address;
             if moved {
                 address.clone_into(now);
             }
             moved
         });
-        // What failed at the old address says nothing of the new one.
-        if moved {
-            self.shared.state.send_if_modified(|state| {
-                let down = matches!(state, State::Down(_));
-                if down {
-                    *state = State::Idle;
-                }
-                down
-            });
-        }
-    }
-
-    /// The open connection, waiting for one until `deadline`.
-    pub(super) async fn sender(&self, deadline: Instant) -> Result<Sender, NoConnection> {
-        *lock(&self.shared.used) = Instant::now();
         let mut state = self.shared.state.subscribe();
         loop {
             match &*state.borrow_and_update() {
-                State::Up(sender) if !sender.is_closed() => return Ok(sender.clone()),
-                State::Down(why) => return Err(NoConnection::Down(Arc::clone(why))),
+                State::Up(sender, at) if **at == *address && !sender.is_closed() => {
+                    return Ok(sender.clone());
+                }
+                State::Down(at, why) if **at == *address => {
+                    return Err(NoConnection::Down(Arc::clone(why)));
+                }
                 State::Connecting => {}
-                State::Idle | State::Up(_) => self.shared.wanted.notify_one(),
+                // What is, or was, at another address says nothing of this one.
+                State::Idle | State::Up(..) | State::Down(..) => self.shared.wanted.notify_one(),
             }
             match timeout_at(deadline, state.changed()).await {
                 Ok(Ok(())) => {}
@@ -188,7 +183,7 @@ async fn keep(shared: Arc<Shared>, means: Means) {
     loop {
         shared.wanted.notified().await;
         shared.state.send_replace(State::Connecting);
-        let target = address.borrow_and_update().clone();
+        let target: Arc<str> = address.borrow_and_update().as_str().into();
         let made = tokio::select! {
             made = connect(&shared, &means, &target, &mut resolver) => made,
             _ = address.changed() => {
@@ -201,15 +196,19 @@ async fn keep(shared: Arc<Shared>, means: Means) {
         match made {
             Ok((sender, open)) => {
                 pause = means.pace.pause_min;
-                shared.state.send_replace(State::Up(sender));
+                shared
+                    .state
+                    .send_replace(State::Up(sender, Arc::clone(&target)));
                 let why = hold(&shared, &means, open, &mut address).await;
-                tracing::debug!(agent = %shared.to, address = target, why, "a connection ended");
+                tracing::debug!(agent = %shared.to, address = &*target, why, "a connection ended");
                 shared.state.send_replace(State::Idle);
             }
             Err(error) => {
-                tracing::debug!(agent = %shared.to, address = target, %error, "a peer cannot be reached");
+                tracing::debug!(agent = %shared.to, address = &*target, %error, "a peer cannot be reached");
                 let why = format!("{target}: {}", verify::words(&error));
-                shared.state.send_replace(State::Down(why.into()));
+                shared
+                    .state
+                    .send_replace(State::Down(Arc::clone(&target), why.into()));
                 tokio::select! {
                     () = sleep(pause) => {}
                     _ = address.changed() => {}

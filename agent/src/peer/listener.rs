@@ -39,6 +39,30 @@ use super::traffic::{Counted, Traffic};
 use super::verify::{CallerVerifier, provider};
 use super::wire::{Refusal, RefusalKind};
 
+/// How long a listener waits for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerPace {
+    /// See [`HANDSHAKE_TIME_MAX`].
+    pub handshake_time_max: Duration,
+    /// See [`BODY_TIME_MAX`].
+    pub body_time_max: Duration,
+    /// See [`STRANGER_TIME_MAX`].
+    pub stranger_time_max: Duration,
+    /// See [`HANDLER_TIME_MAX`].
+    pub handler_time_max: Duration,
+}
+
+impl Default for ListenerPace {
+    fn default() -> Self {
+        Self {
+            handshake_time_max: HANDSHAKE_TIME_MAX,
+            body_time_max: BODY_TIME_MAX,
+            stranger_time_max: STRANGER_TIME_MAX,
+            handler_time_max: HANDLER_TIME_MAX,
+        }
+    }
+}
+
 /// Pings of ours on a quiet connection: they only clear away what is dead, the caller's are the quick ones.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -65,8 +89,20 @@ impl Listener {
         handler: Arc<H>,
         traffic: Arc<Traffic>,
     ) -> io::Result<Self> {
+        Self::start_with(socket, identity, handler, traffic, ListenerPace::default())
+    }
+
+    /// The same, with another pace.
+    pub fn start_with<H: PeerHandler>(
+        socket: TcpListener,
+        identity: Arc<LiveIdentity>,
+        handler: Arc<H>,
+        traffic: Arc<Traffic>,
+        pace: ListenerPace,
+    ) -> io::Result<Self> {
         let address = socket.local_addr()?;
-        let port = Arc::new(Port::new(identity, handler, traffic).map_err(io::Error::other)?);
+        let port = Port::new(identity, handler, traffic, pace).map_err(io::Error::other)?;
+        let port = Arc::new(port);
         let (stop, stopped) = watch::channel(false);
         let accepting = tokio::spawn(accept(socket, port, stopped));
         Ok(Self {
@@ -140,6 +176,7 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
 /// All that connections share.
 struct Port<H> {
     own: AgentId,
+    pace: ListenerPace,
     handler: Arc<H>,
     traffic: Arc<Traffic>,
     tls: TlsAcceptor,
@@ -161,6 +198,7 @@ impl<H: PeerHandler> Port<H> {
         identity: Arc<LiveIdentity>,
         handler: Arc<H>,
         traffic: Arc<Traffic>,
+        pace: ListenerPace,
     ) -> Result<Self, rustls::Error> {
         let current = identity.current();
         let verifier = CallerVerifier::new(current.ca(), &current.peer().cluster_id)?;
@@ -174,6 +212,7 @@ impl<H: PeerHandler> Port<H> {
         tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         Ok(Self {
             own: current.peer().agent_id,
+            pace,
             handler,
             traffic,
             tls: TlsAcceptor::from(Arc::new(tls)),
@@ -292,7 +331,7 @@ async fn serve<H: PeerHandler>(
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let stream = Counted::new(stream, Arc::clone(&port.traffic));
-    let tls = timeout(HANDSHAKE_TIME_MAX, port.tls.accept(stream))
+    let tls = timeout(port.pace.handshake_time_max, port.tls.accept(stream))
         .await
         .map_err(|_| {
             io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long")
@@ -315,8 +354,9 @@ async fn serve<H: PeerHandler>(
             return Err(io::Error::other("too many hosts want to join at once"));
         };
         let never = Notify::new();
+        let time_max = port.pace.stranger_time_max;
         let served = drive(port, None, TokioIo::new(tls), &never, stopped);
-        return timeout(STRANGER_TIME_MAX, served)
+        return timeout(time_max, served)
             .await
             .unwrap_or_else(|_| Err(io::Error::other("the join took too long")));
     };
@@ -418,9 +458,12 @@ async fn handle<H: PeerHandler>(
         ),
         None => None,
     };
-    let body = timeout(BODY_TIME_MAX, collect(port, request.into_body(), route))
-        .await
-        .map_err(|_| invalid("the request's body did not arrive in time"))??;
+    let body = timeout(
+        port.pace.body_time_max,
+        collect(port, request.into_body(), route),
+    )
+    .await
+    .map_err(|_| invalid("the request's body did not arrive in time"))??;
     let request = request::decode(route, from, &body.bytes)?;
     drop(body);
     let handler = Arc::clone(&port.handler);
@@ -429,7 +472,7 @@ async fn handle<H: PeerHandler>(
         let _busy = busy;
         request::answer(&*handler, from, request).await
     });
-    match timeout(HANDLER_TIME_MAX, worked).await {
+    match timeout(port.pace.handler_time_max, worked).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(panicked()),
         Err(_) => Err(busy_late()),

@@ -25,7 +25,7 @@ pub mod join;
 pub mod limits;
 pub mod listener;
 pub mod renewal;
-mod request;
+pub mod request;
 pub mod token;
 pub mod traffic;
 pub mod verify;

@@ -10,8 +10,9 @@ use muster_core::ids::AgentId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::authority;
 use super::handler::PeerHandler;
-use super::limits::{BODY_BYTES_MAX, CSR_BYTES_MAX, JOIN_BYTES_MAX, RAFT_BYTES_MAX};
+use super::limits::{BODY_BYTES_MAX, JOIN_BYTES_MAX, RAFT_BYTES_MAX};
 use super::wire::{self, JoinRequest, Refusal, RefusalKind, RenewReply, RenewRequest};
 use crate::consensus::RaftRpc;
 
@@ -110,12 +111,11 @@ pub fn decode(route: Route, from: Option<AgentId>, body: &[u8]) -> Result<Reques
         (Route::Propose, Some(_)) => Ok(Request::Propose(json(body)?)),
         (Route::Renew, Some(_)) => {
             let request: RenewRequest = json(body)?;
-            csr_fits(&request.csr_pem)?;
+            authority::csr_key_fingerprint(&request.csr_pem).map_err(|e| invalid(e.to_string()))?;
             Ok(Request::Renew(request))
         }
         (Route::Join, _) => {
             let request: Box<JoinRequest> = json(body)?;
-            csr_fits(&request.csr_pem)?;
             // Both must be readable before the handler hears of it.
             request.token_hash().map_err(|e| invalid(e.to_string()))?;
             request
@@ -149,13 +149,6 @@ pub(super) async fn answer<H: PeerHandler>(
         }
         (_, None) => Err(invalid("a stranger can only join")),
     }
-}
-
-fn csr_fits(csr_pem: &str) -> Result<(), Refusal> {
-    if csr_pem.len() > CSR_BYTES_MAX {
-        return Err(invalid("the certificate request is too long"));
-    }
-    Ok(())
 }
 
 /// `serde_json` bounds the depth (128) by itself.

@@ -20,7 +20,7 @@ use crate::peer::client::PeerClient;
 use crate::peer::connection::ConnectionPace;
 use crate::peer::handler::PeerHandler;
 use crate::peer::identity::{Identity, IdentityStore, LiveIdentity};
-use crate::peer::listener::Listener;
+use crate::peer::listener::{Listener, ListenerPace};
 use crate::peer::traffic::Traffic;
 use crate::peer::wire::{JoinReply, JoinRequest, ProposeReply, Refusal, RefusalKind};
 
@@ -146,11 +146,12 @@ impl Agent {
             seen: Mutex::default(),
         });
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let listener = Listener::start(
+        let listener = Listener::start_with(
             socket,
             Arc::clone(&live),
             Arc::clone(&handler),
             Arc::clone(&traffic),
+            listener_pace(),
         )
         .unwrap();
         Self {
@@ -175,6 +176,16 @@ impl Agent {
         self.client
             .heartbeat(other.id, &address, &heartbeat(self.id), SOON)
             .await
+    }
+}
+
+/// Short patience, so that no test waits long.
+pub(super) fn listener_pace() -> ListenerPace {
+    ListenerPace {
+        handshake_time_max: Duration::from_millis(1_500),
+        body_time_max: Duration::from_millis(500),
+        stranger_time_max: Duration::from_secs(2),
+        handler_time_max: Duration::from_secs(3),
     }
 }
 
