@@ -6,4 +6,5 @@ pub mod consensus;
 pub mod control;
 pub mod peer;
 pub mod server;
+pub mod service;
 pub mod text;

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::thread::{CapabilitySet, capabilities};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
@@ -105,9 +106,14 @@ impl Process {
             return None;
         }
         // The kernel shows 0 to those who may not know.
-        let own = rustix::process::geteuid().as_raw();
-        let may_know = own == 0 || own == self.uid;
-        (now.exit_code != 0 || may_know).then(|| describe_wait_status(now.exit_code))
+        let may_know = now.exit_code != 0 || self.may_be_looked_into();
+        may_know.then(|| describe_wait_status(now.exit_code))
+    }
+
+    fn may_be_looked_into(&self) -> bool {
+        rustix::process::geteuid().as_raw() == self.uid
+            || capabilities(None)
+                .is_ok_and(|sets| sets.effective.contains(CapabilitySet::SYS_PTRACE))
     }
 }
 
