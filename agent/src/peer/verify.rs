@@ -4,7 +4,7 @@
 //! **Time.** A wrong or stepping wall clock must change nothing between agents, so a certificate is judged at a time
 //! inside its own validity: if the clock is webpki's complaint, it is asked again with the nearest time that fits. The
 //! dates drive renewal; the right to speak ends by the ordered state (`removed_agents`), which no clock can move.
-//! See `docs/adr/` for why.
+//! See `docs/adr/0005-certificates-and-clocks.md` for why.
 
 use std::io;
 use std::sync::Arc;
