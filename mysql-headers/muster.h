@@ -2,3 +2,4 @@
 #include "muster_common.h"
 #include "muster_maria.h"
 #include "muster_mysql.h"
+#include "muster_sql.h"

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use muster_link::view::{AgentObserved, EventRow, MemberObserved, Observed, View};
 
 /// A connected agent sends at least every report interval; after this long without a word the view is called stale.
-pub const STALE_AFTER_MS: u64 = 3_000;
+pub const STALE_AFTER_MS: u64 = muster_link::limits::AGENT_SILENCE_MS_MAX;
 
 /// Where the link to the agent stands: AGENT_STATE of CLUSTER_VIEW.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +172,20 @@ pub fn current() -> Arc<Snapshot> {
 /// Makes `snapshot` the newest one; readers that hold an older one keep it.
 pub fn publish(snapshot: Snapshot) {
     CURRENT.store(Arc::new(snapshot));
+}
+
+/// What remains when the daemon is gone: the last picture, which nobody renews.
+pub fn unplug() {
+    let old = current();
+    let (view, observed, events) = (old.view.clone(), old.observed.clone(), old.events.clone());
+    publish(Snapshot::new(
+        AgentState::NotInstalled,
+        None,
+        old.heard_boot_ms,
+        view,
+        observed,
+        events,
+    ));
 }
 
 #[cfg(test)]

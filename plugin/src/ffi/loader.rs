@@ -9,11 +9,12 @@ use std::ffi::{CStr, c_int};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use muster_link::report::Flavor;
+use muster_link::report::{Flavor, Phase};
 
 use super::bindings::muster_mysql_plugin;
-use super::{clock, log, settings, symbols};
-use crate::server::{Level, ServerApi};
+use super::{clock, log, settings, sql, symbols};
+use crate::daemon::session::{Session, SqlError};
+use crate::server::{Level, Quick, ServerApi};
 use crate::settings::Settings;
 
 /// Type number of a storage engine plugin, which every built-in that is asked here is.
@@ -158,5 +159,21 @@ impl ServerApi for RunningServer {
 
     fn boot_ms(&self) -> u64 {
         clock::boot_ms()
+    }
+
+    fn plugin_path(&self) -> String {
+        symbols::own_path().unwrap_or_default()
+    }
+
+    fn phase(&self) -> Phase {
+        sql::phase(self.flavor())
+    }
+
+    fn quick(&self) -> Quick {
+        sql::quick(self.flavor())
+    }
+
+    fn open_session(&self) -> Result<Box<dyn Session>, SqlError> {
+        sql::open_session(self.flavor())
     }
 }

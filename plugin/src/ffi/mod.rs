@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod log;
+pub mod os;
 pub mod settings;
 
 mod declarations;
@@ -19,6 +20,7 @@ mod maria;
 mod memory;
 mod mysql;
 mod plugins;
+mod sql;
 mod status;
 mod symbols;
 mod sysvars;

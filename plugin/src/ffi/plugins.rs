@@ -8,7 +8,7 @@ use muster_link::report::Flavor;
 
 use super::guard::guard;
 use super::loader::{self, RunningServer, Server};
-use super::{clock, log, maria, mysql, settings};
+use super::{clock, log, maria, mysql, settings, sql};
 use crate::server::Level;
 use crate::tables::{self, AnyTable, Source, Stop};
 use crate::{daemon, statement};
@@ -65,12 +65,14 @@ fn checked_server() -> Result<Server, String> {
     Ok(server)
 }
 
-pub unsafe extern "C" fn daemon_init(_plugin: *mut c_void) -> c_int {
+pub unsafe extern "C" fn daemon_init(plugin: *mut c_void) -> c_int {
     guard("the start of plugin muster", 1, || {
+        sql::remember_plugin(plugin);
         outcome(
             "plugin muster",
             checked_server()
-                .and_then(|_| settings::install())
+                .and_then(|server| sql::check(server.flavor))
+                .and_then(|()| settings::install())
                 .and_then(|settings| daemon::start(settings, &RunningServer)),
         )
     })
@@ -78,7 +80,9 @@ pub unsafe extern "C" fn daemon_init(_plugin: *mut c_void) -> c_int {
 
 pub unsafe extern "C" fn daemon_deinit(_plugin: *mut c_void) -> c_int {
     guard("the end of plugin muster", 0, || {
-        daemon::stop();
+        if let Err(sentence) = daemon::stop() {
+            log::line(Level::Error, &sentence);
+        }
         statement::clear();
         0
     })
