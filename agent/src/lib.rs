@@ -1,5 +1,6 @@
 //! The agent beside one database server. See docs/ARCHITECTURE.md.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod consensus;

@@ -153,8 +153,13 @@ impl Client {
             after,
             limit,
             wait_ms,
+            mut cluster_id,
         } = query;
-        let path = format!("/v1/events?after={after}&limit={limit}&wait_ms={wait_ms}");
+        // A cluster's id is a UUID; nothing else may get into the query.
+        cluster_id.retain(|c| c.is_ascii_alphanumeric() || c == '-');
+        let path = format!(
+            "/v1/events?after={after}&limit={limit}&wait_ms={wait_ms}&cluster_id={cluster_id}"
+        );
         self.look(&path, self.look + Duration::from_millis(wait_ms))
             .await
     }

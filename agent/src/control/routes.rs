@@ -79,7 +79,11 @@ async fn events(
     let mut newest = handler.newest_event();
     let deadline = Instant::now() + Duration::from_millis(query.wait_ms.min(WAIT_MS_MAX));
     let mut rows = handler.events_after(query.after);
-    while rows.is_empty() && query.wait_ms > 0 {
+    let elsewhere = || {
+        let own = &handler.picture().view.cluster_id;
+        !query.cluster_id.is_empty() && !own.is_empty() && *own != query.cluster_id
+    };
+    while rows.is_empty() && query.wait_ms > 0 && !elsewhere() {
         // The mark is read before the rows, so an event between the two makes one round more and none is missed.
         match timeout_at(deadline, newest.changed()).await {
             Ok(Ok(())) => rows = handler.events_after(query.after),

@@ -203,6 +203,7 @@ async fn an_event_ends_the_wait_for_it() {
         after,
         limit,
         wait_ms,
+        ..EventsQuery::default()
     };
     let ids =
         |reply: types::EventsReply| reply.events.iter().map(|e| e.event_id).collect::<Vec<_>>();
@@ -476,6 +477,7 @@ async fn an_agent_that_ends_lets_a_running_answer_through() {
             after: 2,
             limit: 0,
             wait_ms: 300,
+            ..EventsQuery::default()
         };
         client.events(query).await
     });

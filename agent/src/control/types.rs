@@ -147,7 +147,7 @@ pub struct Agent {
 }
 
 /// Query of `GET /v1/events`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventsQuery {
     /// Only events with a larger number.
@@ -156,6 +156,8 @@ pub struct EventsQuery {
     pub limit: usize,
     /// Answer as soon as there is one, at the latest after so many milliseconds; at most [`WAIT_MS_MAX`].
     pub wait_ms: u64,
+    /// The cluster whose events `after` counts; an agent that now belongs to another one does not wait. Empty = any.
+    pub cluster_id: String,
 }
 
 /// Longest wait of one `GET /v1/events`, in milliseconds.
