@@ -17,29 +17,29 @@ pub async fn ci() -> Result<bool> {
         "warnings",
     ])
     .await?;
-    if cargo::has("deny").await {
-        for policy in ["deny.toml", "deny-plugin.toml"] {
-            if muster_lab::cache::workspace_root().join(policy).is_file() {
-                good &= licences(policy).await?;
-            }
-        }
-    } else {
-        say(
-            "NOT RUN licence policies: cargo-deny is not installed; `cargo install --locked cargo-deny` brings it",
-        );
-    }
+    good &= licences().await?;
     good &= test::run(None, None).await?;
     Ok(good)
 }
 
-/// One policy file over the tree that it is for.
-async fn licences(policy: &str) -> Result<bool> {
-    let mut arguments = vec!["deny"];
-    if policy == "deny-plugin.toml" {
-        arguments.extend(["--manifest-path", "plugin/Cargo.toml"]);
+/// The two policies: of everything, and the narrower one of what is linked into the server.
+async fn licences() -> Result<bool> {
+    if !cargo::has("deny").await {
+        say(
+            "NOT RUN licence policies: cargo-deny is not installed; `cargo install --locked cargo-deny` brings it",
+        );
+        return Ok(true);
     }
-    arguments.extend(["check", "--config", policy, "licenses", "bans", "sources"]);
-    cargo::succeeds(&arguments).await
+    let what = ["licenses", "bans", "sources"];
+    let everything = [&["deny", "check"][..], &what].concat();
+    let plugin = [
+        &["deny", "--manifest-path", "plugin/Cargo.toml", "check"][..],
+        &["--config", "plugin/deny.toml"],
+        &what,
+    ]
+    .concat();
+    let good = cargo::succeeds(&everything).await?;
+    Ok(cargo::succeeds(&plugin).await? && good)
 }
 
 /// `cargo xtask fix`.
