@@ -10,9 +10,9 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 
 use crate::error::{Error, Result};
+use crate::port;
 use crate::process::{Ended, Process, Program, last_lines, tail};
 use crate::run_dir::RunDir;
-use crate::server::free_port;
 
 /// How long an agent may take to open its control socket, or to end after SIGTERM.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -159,7 +159,7 @@ impl Agent {
         let dir = RunDir::new()?;
         let port = match options.port {
             Some(port) => port,
-            None => free_port(options.host)?,
+            None => port::free(options.host)?,
         };
         let agent = Self {
             options,

@@ -33,6 +33,7 @@ pub mod kept;
 pub mod netns;
 pub mod not_run;
 pub mod packages;
+pub mod port;
 pub mod process;
 pub mod progress;
 pub mod replication;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,6 +13,7 @@ use mysql_async::prelude::Queryable;
 
 use crate::error::{Error, Result};
 use crate::install::{Install, Kind};
+use crate::port;
 use crate::process::{Ended, Process, Program, last_lines};
 use crate::run_dir::RunDir;
 use crate::sql::{self, Strings};
@@ -143,7 +144,7 @@ impl Server {
         link_own_plugins(install, &dir.path().join("plugin"))?;
         let port = match options.port {
             Some(port) => port,
-            None => free_port(options.host)?,
+            None => port::free(options.host)?,
         };
         let server_id = options
             .server_id
@@ -535,16 +536,4 @@ fn link_own_plugins(install: &Install, folder: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A port that nobody listens on now.
-pub fn free_port(host: IpAddr) -> Result<u16> {
-    // In a namespace of ours the address is not one of this namespace; any free port will do there.
-    let listener = TcpListener::bind(SocketAddr::new(host, 0))
-        .or_else(|_| TcpListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)))
-        .map_err(Error::io("find a free port on", Path::new("this machine")))?;
-    let address = listener
-        .local_addr()
-        .map_err(Error::io("find a free port on", Path::new("this machine")))?;
-    Ok(address.port())
 }
