@@ -1,6 +1,7 @@
 //! The ordered state: what every agent agrees on, letter by letter.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -220,13 +221,22 @@ pub struct TokenRecord {
 }
 
 /// The cluster's own certificate authority.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Authority {
     /// Certificate, PEM.
     pub certificate_pem: String,
     /// Private key, PEM. It is in the log of every agent, so that any of them can sign once it leads, and no host's
     /// death loses it; agents keep their state folder at mode 0700.
     pub key_pem: String,
+}
+
+impl fmt::Debug for Authority {
+    /// Without the key: states and commands are printed in logs and in failed tests.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority")
+            .field("certificate_pem", &self.certificate_pem)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The ordered state as a whole.

@@ -4,6 +4,8 @@
 //! protect from; an agent's certificate lives for 90 days and is renewed at two thirds of that. From a request only the
 //! public key is taken: the signer writes every other word of the certificate itself.
 
+use std::fmt;
+
 use muster_core::ids::AgentId;
 use muster_core::state::Authority;
 use rcgen::{
@@ -76,10 +78,16 @@ pub fn found(cluster_id: &str) -> Result<Authority, CertificateError> {
 }
 
 /// Signs agents' certificates with the authority of the ordered state.
-#[derive(Debug)]
 pub struct Signer {
     issuer: Issuer<'static, KeyPair>,
     cluster_id: String,
+}
+
+impl fmt::Debug for Signer {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Signer").field(&self.cluster_id).finish()
+    }
 }
 
 impl Signer {
@@ -293,6 +301,21 @@ mod tests {
                 "{refused}"
             );
         }
+    }
+
+    #[test]
+    fn no_key_is_printed() {
+        let (authority, signer) = signer();
+        let state = muster_core::state::ClusterState {
+            authority: authority.clone(),
+            ..Default::default()
+        };
+        let body = authority.key_pem.lines().nth(1).unwrap();
+        let shown = format!("{state:?}{signer:?}");
+        assert!(
+            !shown.contains(body) && !shown.contains("PRIVATE"),
+            "{shown}"
+        );
     }
 
     #[test]

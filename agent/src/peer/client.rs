@@ -23,6 +23,9 @@ use super::wire::{
 };
 use crate::consensus::{BoxFuture, RaftReply, RaftRpc, RaftTransport, TransportError};
 
+/// Longer deadlines than this are cut: no call takes an hour, and an instant too far ahead cannot be written.
+const CALL_TIME_MAX: Duration = Duration::from_secs(3_600);
+
 /// Why a call brought no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
@@ -220,7 +223,7 @@ impl PeerClient {
         body: Bytes,
         within: Duration,
     ) -> Result<Bytes, CallError> {
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + within.min(CALL_TIME_MAX);
         let late = || CallError::Timeout { to, after: within };
         let connection = self.connection(to, address);
         // A connection may end between being handed out and being used. Then nothing was sent, and one more try is safe.
@@ -315,7 +318,7 @@ pub(super) async fn send(
         .await
         .map_err(|mut e| failed(e.take_message().is_none(), chain(e.error())))?;
     let status = answer.status();
-    let body = read(answer, route.bytes_max())
+    let body = read(answer, route.answer_bytes_max())
         .await
         .map_err(|why| failed(true, why))?;
     if status == StatusCode::OK {

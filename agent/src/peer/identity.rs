@@ -4,6 +4,7 @@
 //! the three change together, by one rename. `pending-key.pem` is a key for which a certificate is being asked: it is on
 //! disk before the request leaves, so that a request repeated after a crash is the same request.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -70,13 +71,21 @@ pub enum IdentityError {
 }
 
 /// This agent's key and certificate, checked against each other.
-#[derive(Debug)]
 pub struct Identity {
     said: AgentCertificate,
     ca: CertificateDer<'static>,
     certified: Arc<CertifiedKey>,
     /// What is written to disk.
     pem: String,
+}
+
+impl fmt::Debug for Identity {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity")
+            .field("said", &self.said)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Identity {
@@ -137,9 +146,17 @@ impl Identity {
 }
 
 /// A key for which a certificate is being asked.
-#[derive(Debug)]
 pub struct PendingKey {
     key: KeyPair,
+}
+
+impl fmt::Debug for PendingKey {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("PendingKey")
+            .field(&self.fingerprint())
+            .finish()
+    }
 }
 
 impl PendingKey {

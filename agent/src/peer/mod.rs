@@ -24,6 +24,8 @@ pub mod identity;
 pub mod join;
 pub mod limits;
 pub mod listener;
+mod places;
+mod port;
 pub mod renewal;
 pub mod request;
 pub mod token;

@@ -78,6 +78,15 @@ impl Route {
         }
     }
 
+    /// Largest answer, in bytes.
+    #[must_use]
+    pub fn answer_bytes_max(self) -> usize {
+        match self {
+            Self::Raft => RAFT_BYTES_MAX,
+            _ => BODY_BYTES_MAX,
+        }
+    }
+
     pub(super) fn find(method: &Method, path: &str) -> Result<Self, Refusal> {
         let found = Self::ALL.into_iter().find(|route| route.path() == path);
         match found {

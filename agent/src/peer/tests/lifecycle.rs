@@ -20,8 +20,18 @@ use crate::peer::renewal::{RenewalPace, keep_renewed, renew};
 #[test]
 fn nobody_else_can_read_the_key() {
     let cluster = Cluster::new(CLUSTER);
-    let (_, store, folder) = cluster.identity(1);
+    let (identity, store, folder) = cluster.identity(1);
     let file = folder.0.join("peer/identity.pem");
+    let shown = format!(
+        "{identity:?} {:?}",
+        LiveIdentity::new(store.load().unwrap().unwrap())
+    );
+    let key = fs::read_to_string(&file).unwrap();
+    let body = key.lines().nth(1).unwrap();
+    assert!(
+        !shown.contains(body) && !shown.contains("PRIVATE"),
+        "{shown}"
+    );
     assert_eq!(
         fs::metadata(folder.0.join("peer")).unwrap().mode() & 0o777,
         0o700
