@@ -115,7 +115,12 @@ async fn run(
         Ok(identity) => identity,
         Err(error) => return Err(refuse(&mut stream, error.to_string()).await),
     };
-    let newcomer = Newcomer { identity, process };
+    let build = check::build(&hello.build);
+    let newcomer = Newcomer {
+        identity,
+        build: build.clone(),
+        process,
+    };
     let admitted = match shared.state.admit(newcomer) {
         Ok(admitted) => admitted,
         Err(refusal) => return Err(refuse(&mut stream, refusal.to_string()).await),
@@ -129,7 +134,7 @@ async fn run(
         decoder,
         admitted,
         protocol,
-        check::build(&hello.build),
+        build,
         check::path(&hello.plugin_path),
     )
     .await;

@@ -22,6 +22,8 @@ pub struct ServerSnapshot {
     pub report: Option<Report>,
     /// When that report came, CLOCK_BOOTTIME in milliseconds.
     pub report_received_boot_ms: u64,
+    /// Build of the plugin that last introduced itself, as it said.
+    pub plugin_build: Option<String>,
     /// A sentence about the plugin itself, when something about it needs a person.
     pub note: Option<String>,
     /// Grows with every change that others must hear of at once: link, process, identity, phase, role facts. A report
@@ -39,6 +41,7 @@ impl Default for ServerSnapshot {
             report_number: 0,
             report: None,
             report_received_boot_ms: 0,
+            plugin_build: None,
             note: None,
             urgent: 0,
         }

@@ -20,6 +20,8 @@ use crate::clock::{boot_ms, wall_us};
 pub(super) struct Newcomer {
     /// Checked; its `member_id` may be empty.
     pub(super) identity: Identity,
+    /// Build of the plugin.
+    pub(super) build: String,
     /// The process at the other end; none where it cannot be watched.
     pub(super) process: Option<Arc<Process>>,
 }
@@ -210,6 +212,7 @@ impl State {
         }
         inner.now.process = ProcessState::Running { pid };
         inner.now.linked = true;
+        inner.now.plugin_build = Some(newcomer.build);
         inner.link_note = None;
         inner.build_note = None;
         if known {

@@ -44,6 +44,7 @@ impl Drop for Child {
 fn newcomer(letter: &str) -> Newcomer {
     Newcomer {
         identity: identity(letter),
+        build: "0.1.0+0123456789abcdef".into(),
         process: None,
     }
 }
@@ -51,7 +52,17 @@ fn newcomer(letter: &str) -> Newcomer {
 fn unknown(letter: &str, process: Option<Arc<Process>>) -> Newcomer {
     let mut identity = identity(letter);
     identity.member_id = String::new();
-    Newcomer { identity, process }
+    Newcomer {
+        process,
+        ..newcomer_of(identity)
+    }
+}
+
+fn newcomer_of(identity: Identity) -> Newcomer {
+    Newcomer {
+        identity,
+        ..newcomer("a")
+    }
 }
 
 #[test]
@@ -125,8 +136,8 @@ fn the_end_of_the_process_is_told_with_what_was_announced() {
         let process = child.process();
         let id = state
             .admit(Newcomer {
-                identity: identity("a"),
                 process: process.clone(),
+                ..newcomer("a")
             })
             .unwrap()
             .id;
@@ -169,8 +180,8 @@ fn a_second_living_process_with_the_same_id_is_refused_until_the_first_is_gone()
     let state = State::new();
     let (mut first, second) = (Child::new(), Child::new());
     let with = |child: &Child| Newcomer {
-        identity: identity("a"),
         process: child.process(),
+        ..newcomer("a")
     };
     let id = state.admit(with(&first)).unwrap().id;
     state.report(id, report(1));
@@ -200,12 +211,11 @@ fn the_end_of_a_former_process_changes_nothing() {
     let state = State::new();
     let (mut first, second) = (Child::new(), Child::new());
     let old = first.process();
-    let identity = || identity("a");
     let came = |process| {
         state
             .admit(Newcomer {
-                identity: identity(),
                 process,
+                ..newcomer("a")
             })
             .unwrap()
     };
@@ -251,8 +261,8 @@ fn what_was_remembered_finds_the_process_again_or_knows_that_it_is_gone() {
     let memories = state.memories();
     state
         .admit(Newcomer {
-            identity: identity("a"),
             process,
+            ..newcomer("a")
         })
         .unwrap();
     let remembered = memories.borrow().clone().unwrap();
