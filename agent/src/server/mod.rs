@@ -13,6 +13,7 @@ mod access;
 mod build_check;
 mod check;
 mod connection;
+pub mod install;
 pub mod limits;
 mod memory;
 mod outbox;
