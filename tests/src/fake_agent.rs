@@ -1,4 +1,5 @@
-//! An agent that says exactly what a test wants, well or badly, on a unix socket.
+//! An agent that shows exactly the picture that a test wants, on a unix socket. It speaks the link well; how the plugin
+//! takes bad peers is tested beside its daemon.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -24,27 +25,11 @@ pub struct Picture {
     pub events: Vec<EventRow>,
 }
 
-/// How the agent treats a new connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Manner {
-    /// It welcomes the plugin and pushes its picture.
-    Proper,
-    /// It accepts and says nothing, ever.
-    Mute,
-    /// It sends these bytes once the plugin has said Hello, and then nothing.
-    Bytes(Vec<u8>),
-    /// It sends these bytes and closes.
-    BytesAndClose(Vec<u8>),
-    /// It closes at once.
-    Close,
-}
-
 /// Pause between two pushes.
 pub const PUSH_EVERY: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 struct Shared {
-    manner: Mutex<Manner>,
     picture: Mutex<(u64, Picture)>,
     received: Mutex<Vec<ToAgent>>,
     accepted: AtomicU64,
@@ -69,12 +54,11 @@ impl FakeAgent {
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub fn listen(path: &Path, manner: Manner, picture: Picture) -> std::io::Result<Self> {
+    pub fn listen(path: &Path, picture: Picture) -> std::io::Result<Self> {
         let _ = std::fs::remove_file(path);
         let listener = UnixListener::bind(path)?;
         listener.set_nonblocking(true)?;
         let shared = Arc::new(Shared {
-            manner: Mutex::new(manner),
             picture: Mutex::new((1, picture)),
             received: Mutex::new(Vec::new()),
             accepted: AtomicU64::new(0),
@@ -82,7 +66,9 @@ impl FakeAgent {
             stop: AtomicBool::new(false),
         });
         let for_thread = Arc::clone(&shared);
-        let thread = thread::spawn(move || accept(&listener, &for_thread));
+        let thread = thread::Builder::new()
+            .name("fake-agent".into())
+            .spawn(move || accept(&listener, &for_thread))?;
         Ok(Self {
             path: path.to_path_buf(),
             shared,
@@ -94,12 +80,6 @@ impl FakeAgent {
     pub fn show(&self, picture: Picture) {
         let mut current = lock(&self.shared.picture);
         *current = (current.0 + 1, picture);
-    }
-
-    /// From the next connection on: another manner; the present connections are closed.
-    pub fn behave(&self, manner: Manner) {
-        *lock(&self.shared.manner) = manner;
-        self.hang_up();
     }
 
     /// Closes the present connections.
@@ -137,10 +117,14 @@ fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
             Ok((stream, _)) => {
                 shared.accepted.fetch_add(1, Ordering::SeqCst);
                 let shared = Arc::clone(shared);
-                connections.push(thread::spawn(move || {
-                    // Whatever ends a connection is the plugin's business, and the test sees it there.
-                    let _ = serve(stream, &shared);
-                }));
+                let serving =
+                    thread::Builder::new()
+                        .name("fake-agent-link".into())
+                        .spawn(move || {
+                            // Whatever ends a connection is the plugin's business, and the test sees it there.
+                            let _ = serve(stream, &shared);
+                        });
+                connections.extend(serving);
             }
             Err(_) => thread::sleep(Duration::from_millis(2)),
         }
@@ -151,14 +135,10 @@ fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
 }
 
 fn serve(mut stream: UnixStream, shared: &Shared) -> std::io::Result<()> {
-    let manner = lock(&shared.manner).clone();
     let generation = shared.generation.load(Ordering::SeqCst);
     let over = || {
         shared.stop.load(Ordering::SeqCst) || shared.generation.load(Ordering::SeqCst) != generation
     };
-    if manner == Manner::Close {
-        return Ok(());
-    }
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_millis(5)))?;
     stream.set_write_timeout(Some(Duration::from_secs(2)))?;
@@ -177,16 +157,11 @@ fn serve(mut stream: UnixStream, shared: &Shared) -> std::io::Result<()> {
         while let Ok(Some(message)) = decoder.next() {
             if matches!(message, ToAgent::Hello { .. }) && !greeted {
                 greeted = true;
-                match &manner {
-                    Manner::Proper => send(&mut stream, &[welcome()])?,
-                    Manner::Bytes(bytes) => stream.write_all(bytes)?,
-                    Manner::BytesAndClose(bytes) => return stream.write_all(bytes),
-                    Manner::Mute | Manner::Close => {}
-                }
+                send(&mut stream, &[welcome()])?;
             }
             lock(&shared.received).push(message);
         }
-        if manner != Manner::Proper || !greeted {
+        if !greeted {
             continue;
         }
         let (version, picture) = lock(&shared.picture).clone();
