@@ -170,7 +170,7 @@ fn serve(mut stream: UnixStream, shared: &Shared) -> std::io::Result<()> {
             send(
                 &mut stream,
                 &[
-                    ToPlugin::View { view: picture.view },
+                    // The view last: when it shows, the rest is there too.
                     ToPlugin::Observed {
                         observed: picture.observed,
                     },
@@ -178,6 +178,7 @@ fn serve(mut stream: UnixStream, shared: &Shared) -> std::io::Result<()> {
                         reset: true,
                         events: picture.events,
                     },
+                    ToPlugin::View { view: picture.view },
                 ],
             )?;
             pushed = Some(Instant::now());

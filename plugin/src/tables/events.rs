@@ -15,7 +15,9 @@ impl Table for ClusterEvents {
         Column::new(c"EVENT_ID", Kind::U64, |e| Value::Number(e.event_id)),
         Column::new(c"VIEW_ID", Kind::U64, |e| Value::Number(e.view_id)),
         Column::new(c"EPOCH", Kind::U64, |e| Value::Number(e.epoch)),
-        Column::new(c"EVENT_TIME", Kind::DateTime, |e| Value::Time(e.time_us)),
+        // Never NULL in fact; declared so because MySQL gives a DATETIME that is NOT NULL a default that its own CREATE
+        // TABLE … AS SELECT then refuses (NO_ZERO_DATE).
+        Column::nullable(c"EVENT_TIME", Kind::DateTime, |e| Value::Time(e.time_us)),
         Column::new(c"EVENT_TYPE", Kind::Text(32), |e| {
             Value::text(&e.event_type)
         }),
