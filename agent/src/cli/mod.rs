@@ -17,6 +17,7 @@ mod remove;
 mod status;
 mod table;
 mod token;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -73,6 +74,8 @@ enum Command {
     Events(events::Events),
     /// The settings that are equal on all hosts
     Config(config::Config),
+    /// A live view in the terminal
+    Watch(watch::Watch),
     /// Shell completions and manual pages
     #[command(hide = true)]
     Generate(generate::Generate),
@@ -195,6 +198,7 @@ async fn run(
         Command::Agents(command) => command.run(&mut context).await,
         Command::Events(command) => command.run(&mut context).await,
         Command::Config(command) => command.run(&mut context).await,
+        Command::Watch(command) => command.run(&mut context).await,
         Command::Generate(command) => command.run(&mut context),
     };
     let done = done.and_then(|()| Ok(context.out.flush()?));
