@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod consensus;
 pub mod control;
+pub mod node;
 pub mod peer;
 pub mod server;
 pub mod service;

@@ -1,5 +1,6 @@
 //! See docs/ARCHITECTURE.md.
 
 pub mod fake_agent;
+pub mod in_process;
 pub mod plugin;
 pub mod raft_sim;

@@ -20,13 +20,24 @@ use crate::state::ClusterState;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It was new.
-    Taken,
+    Taken {
+        /// It tells of a change that decides about state or role, so somebody should look at it at once.
+        news: bool,
+    },
     /// It was old, repeated, or of an incarnation that was replaced.
     Old,
     /// Its sender does not belong to the cluster, or is this agent.
     Stranger,
     /// Its lists are longer than an honest agent could send.
     TooLarge,
+}
+
+impl Verdict {
+    /// It was new, and tells of a change.
+    #[must_use]
+    pub fn has_news(self) -> bool {
+        matches!(self, Self::Taken { news: true })
+    }
 }
 
 /// What is known of an agent's server, for showing.
@@ -151,6 +162,12 @@ impl Evidence {
             track.report_number = Some(own.report_number);
             track.report_ms = track.report_ms.max(report_ms);
         }
+        let known = track.facts.as_ref().and_then(|f| f.known.own.as_deref());
+        let news = match (known, own.as_deref()) {
+            (Some(before), Some(after)) => differs(before, after),
+            (None, None) => false,
+            _ => true,
+        };
         track.facts = Some(Facts {
             incarnation: heartbeat.incarnation,
             sequence: heartbeat.sequence,
@@ -172,7 +189,7 @@ impl Evidence {
                 self.take_relayed(now_ms, relayed);
             }
         }
-        Verdict::Taken
+        Verdict::Taken { news }
     }
 
     /// Hearsay: kept for showing and deciding where it is newer than what is known, never counted as a contact.
