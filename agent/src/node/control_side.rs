@@ -82,7 +82,8 @@ impl Handler for Node {
                         "the cluster was made, but its first agent did not start: {e}; restart it"
                     ))
                 })?;
-            self.enter(member);
+            self.enter(member.clone());
+            entry::wait_for_leader(&member).await;
             Ok(reply)
         })
     }

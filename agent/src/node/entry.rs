@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster_core::command::{Command, Entry, Outcome};
+use muster_core::command::{AgentDeclaration, Command, Entry, Outcome};
 use muster_core::ids::AgentId;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::member::{self, Means, Member, StartError, store_dir};
@@ -22,11 +22,14 @@ use crate::control::Refusal;
 use crate::control::types::{InitReply, JoinReply, JoinRequest};
 use crate::peer::authority::{self, Signer};
 use crate::peer::identity::{Identity, LiveIdentity};
-use crate::peer::join;
+use crate::peer::join::{self, JoinError};
 use crate::peer::token::Token;
+use crate::peer::wire::{self, RefusalKind};
 
 /// How long the agent that is asked to let us in may take.
 const JOIN_WITHIN: Duration = Duration::from_secs(20);
+/// Between two attempts while the group has no leader.
+const JOIN_PAUSE: Duration = Duration::from_millis(200);
 /// How long the state may take to arrive after that.
 const STATE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -137,6 +140,16 @@ async fn found_group(
     propose_alone(consensus, first_token).await
 }
 
+/// Waits until somebody leads: an agent that was just started answers to a command only then. Nothing is lost if
+/// it takes longer.
+pub(super) async fn wait_for_leader(member: &Member) {
+    let mut standing = member.consensus.standing();
+    let led = timeout(STATE_WITHIN, standing.wait_for(|s| s.leader.is_some())).await;
+    if !led.is_ok_and(|r| r.is_ok()) {
+        tracing::warn!("nobody leads the group yet");
+    }
+}
+
 /// Enters a cluster: asks with the token, starts the membership, and waits for the state.
 pub(super) async fn join(
     means: &Means,
@@ -148,15 +161,7 @@ pub(super) async fn join(
         .map_err(|e| Refusal::refused(format!("{e}")))?;
     set_leftover_aside(&store_dir(&means.config)).map_err(|e| Refusal::failed(e.to_string()))?;
     let agent = member::declaration(&means.config, request.arbitrator);
-    let (reply, identity) = join::join(
-        &means.identities,
-        &request.address,
-        &token,
-        agent,
-        JOIN_WITHIN,
-    )
-    .await
-    .map_err(|e| Refusal::refused(e.to_string()))?;
+    let (reply, identity) = ask_to_join(means, &request.address, &token, agent).await?;
     let member = Member::start(means.clone(), LiveIdentity::new(identity))
         .await
         .map_err(|e| {
@@ -194,6 +199,36 @@ pub(super) async fn join(
             cluster_name: reply.cluster_name,
         },
     ))
+}
+
+/// Asks until the group answers with yes or no: while it elects a leader, it says neither.
+async fn ask_to_join(
+    means: &Means,
+    address: &str,
+    token: &Token,
+    agent: AgentDeclaration,
+) -> Result<(wire::JoinReply, Identity), Refusal> {
+    let deadline = Instant::now() + JOIN_WITHIN;
+    loop {
+        let asked = join::join(
+            &means.identities,
+            address,
+            token,
+            agent.clone(),
+            JOIN_WITHIN,
+        )
+        .await;
+        match asked {
+            Err(JoinError::Refused(refusal))
+                if matches!(refusal.kind, RefusalKind::NotLeader | RefusalKind::Busy)
+                    && Instant::now() < deadline =>
+            {
+                sleep(JOIN_PAUSE).await;
+            }
+            Err(error) => return Err(Refusal::refused(error.to_string())),
+            Ok(joined) => return Ok(joined),
+        }
+    }
 }
 
 /// Rewrites the group on disk so that this agent goes on alone, one generation higher. The membership must have ended.
@@ -292,32 +327,36 @@ pub(super) async fn leave(member: &Member) -> Result<(), Refusal> {
     }
 }
 
-/// An agent that leads, or votes alone, first makes the others able to go on without it.
+/// An agent that leads first lets another lead, which then takes it out like any other. The last voter brings in
+/// another one before.
 async fn hand_over_votes(member: &Member) -> Result<(), Refusal> {
-    let standing = member.consensus.standing().borrow().clone();
+    let consensus = &member.consensus;
+    let standing = consensus.standing().borrow().clone();
     if !standing.i_lead {
         return Ok(());
     }
+    let refused = |e: ProposeError| Refusal::refused(e.to_string());
     let state = member.state();
     let seen = member.observe_as_leader(&standing);
-    let Some(voters) = muster_core::decide::voters::without(&state, &seen, member.me) else {
+    let Some(successors) = muster_core::decide::voters::without(&state, &seen, member.me) else {
         return Err(Refusal::refused(
             "no other agent is heard and up to date enough to vote instead of this one: see 'muster agents', and try again when one is",
         ));
     };
-    member
-        .consensus
-        .set_voters(voters)
-        .await
-        .map_err(|e| Refusal::refused(e.to_string()))?;
-    let mut standings = member.consensus.standing();
-    let other = standings.wait_for(|s| s.leader.is_some_and(|l| l != member.me));
-    match timeout(STATE_WITHIN, other).await {
-        Ok(Ok(_)) => Ok(()),
-        _ => Err(Refusal::failed(
-            "this agent gave up its vote, but no other has taken over yet: run 'muster leave' again in a moment",
-        )),
-    }
+    let voting = |id: &&AgentId| standing.voters.contains(*id);
+    let to = match successors.iter().find(voting) {
+        Some(to) => *to,
+        None => {
+            let mut both = successors.clone();
+            both.insert(member.me);
+            consensus.set_voters(both).await.map_err(refused)?;
+            *successors
+                .iter()
+                .next()
+                .ok_or_else(|| Refusal::failed("nobody is left to vote"))?
+        }
+    };
+    consensus.transfer(to).await.map_err(refused)
 }
 
 /// Moves a store without an identity away. It is kept: whoever wonders later finds it.

@@ -16,5 +16,6 @@ mod propose;
 mod publish;
 mod routes;
 mod run;
+mod text_side;
 
 pub use run::{RunError, run, run_until};

@@ -24,11 +24,16 @@ impl Member {
         command: Command,
         reason: impl Into<String>,
     ) -> Result<Proposed, ProposeError> {
-        let entry = Entry {
+        self.propose_entry(Entry {
             time_us: clock::wall_us(),
             reason: reason.into(),
             command,
-        };
+        })
+        .await
+    }
+
+    /// The same for an entry that is complete.
+    pub(super) async fn propose_entry(&self, entry: Entry) -> Result<Proposed, ProposeError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let leader = self.consensus.standing().borrow().leader;

@@ -14,6 +14,7 @@ use super::entry::{self, ResumeError, set_leftover_aside};
 use super::member::{Means, Member, store_dir};
 use super::phase::Phase;
 use super::publish::Shown;
+use super::text_side::TextSide;
 use crate::clock;
 use crate::config::Config;
 use crate::control::Refusal;
@@ -21,6 +22,7 @@ use crate::control::permission::Operators;
 use crate::control::server::{BindError, ControlServer};
 use crate::peer::identity::{IdentityError, IdentityStore};
 use crate::server::{ServerConfig, ServerError, ServerLink};
+use crate::text::{ListenError, TextServer};
 
 /// Why the agent stopped, or never started.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,9 @@ pub enum RunError {
     /// The membership.
     #[error(transparent)]
     Resume(#[from] ResumeError),
+    /// The text protocol.
+    #[error(transparent)]
+    Text(#[from] ListenError),
     /// Signals.
     #[error("the signals of this process cannot be watched: {0}")]
     Signals(std::io::Error),
@@ -110,6 +115,10 @@ pub async fn run_until(config: Config, end: impl Future<Output = ()>) -> Result<
     let operators = Operators::of_this_host(&config.agent.operator_group);
     let control =
         ControlServer::bind(&config.agent.control_socket, operators, node.clone()).await?;
+    let text = match config.text.listen {
+        Some(address) => Some(TextServer::start(address, TextSide(node.clone())).await?),
+        None => None,
+    };
     let (stop, mut stopped) = watch::channel(false);
     let serving = tokio::spawn(control.serve(async move {
         // The sender lives as long as this function.
@@ -124,6 +133,7 @@ pub async fn run_until(config: Config, end: impl Future<Output = ()>) -> Result<
         () = end => {}
         () = node.watch_phase() => {}
     }
+    drop(text);
     stop.send_replace(true);
     if let Err(error) = serving.await {
         tracing::warn!(%error, "the control socket did not close in order");
