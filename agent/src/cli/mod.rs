@@ -3,6 +3,7 @@
 //!
 //! Exit status: 0 done, 1 refused or failed (one sentence on stderr that also says what to do), 2 wrong usage.
 
+mod agent;
 mod agents;
 mod config;
 mod events;
@@ -52,6 +53,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the agent of this host, in the foreground
+    Agent(agent::Agent),
     /// Make a cluster, with this host in it; prints a join token on the last line
     Init(init::Init),
     /// Make join tokens
@@ -140,6 +143,16 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(2));
         }
     };
+    // The service logs to stderr from many threads, so it must not be locked for one.
+    if let Command::Agent(agent) = cli.command {
+        return match agent.run(cli.control_socket) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(sentence) => {
+                writeln!(io::stderr(), "muster: {sentence}").ok();
+                ExitCode::FAILURE
+            }
+        };
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -187,6 +200,7 @@ async fn run(
         err,
     };
     let done = match cli.command {
+        Command::Agent(_) => Err(CliError::Usage("the agent is run on its own".to_owned())),
         Command::Init(command) => command.run(&mut context).await,
         Command::Token(command) => command.run(&mut context).await,
         Command::Join(command) => command.run(&mut context).await,

@@ -22,7 +22,11 @@ use crate::control::permission::Operators;
 use crate::control::server::{BindError, ControlServer};
 use crate::peer::identity::{IdentityError, IdentityStore};
 use crate::server::{ServerConfig, ServerError, ServerLink};
+use crate::service::Service;
 use crate::text::{ListenError, TextServer};
+
+/// Between two looks for the service manager.
+const MANAGER_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the agent stopped, or never started.
 #[derive(Debug, thiserror::Error)]
@@ -69,10 +73,10 @@ pub(super) struct Node {
 }
 
 /// Runs the agent until the process is told to stop. An error means that it could not start.
-pub async fn run(config: Config) -> Result<(), RunError> {
+pub async fn run(config: Config, service: Service) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
-    run_until(config, async move {
+    run_until(config, service, async move {
         tokio::select! {
             _ = terminate.recv() => tracing::info!("told to terminate"),
             _ = interrupt.recv() => tracing::info!("interrupted"),
@@ -82,7 +86,11 @@ pub async fn run(config: Config) -> Result<(), RunError> {
 }
 
 /// Runs an agent until `end` is ready; a process may run several.
-pub async fn run_until(config: Config, end: impl Future<Output = ()>) -> Result<(), RunError> {
+pub async fn run_until(
+    config: Config,
+    service: Service,
+    end: impl Future<Output = ()>,
+) -> Result<(), RunError> {
     let config = Arc::new(config);
     let state_dir = &config.agent.state_dir;
     make_state_folder(state_dir).map_err(|why| RunError::StateFolder {
@@ -132,7 +140,9 @@ pub async fn run_until(config: Config, end: impl Future<Output = ()>) -> Result<
     tokio::select! {
         () = end => {}
         () = node.watch_phase() => {}
+        () = node.serve_manager(&service) => {}
     }
+    service.stopping("the agent was told to stop");
     drop(text);
     stop.send_replace(true);
     if let Err(error) = serving.await {
@@ -153,6 +163,26 @@ impl Node {
     fn set_phase(&self, phase: Phase) {
         self.phase.store(Arc::new(phase));
         self.phase_changed.send_modify(|n| *n += 1);
+    }
+
+    /// Tells the service manager how things are. Its watchdog is fed from here, by a pass that needs every lock that a
+    /// request needs: an agent that hangs on one is restarted.
+    async fn serve_manager(&self, service: &Service) {
+        service.ready("starting");
+        let every = service
+            .watched_every()
+            .unwrap_or(MANAGER_EVERY)
+            .min(MANAGER_EVERY);
+        let mut ticks = interval(every);
+        loop {
+            ticks.tick().await;
+            let phase = self.phase.load_full();
+            if let Some(member) = phase.member() {
+                drop(member.evidence());
+            }
+            service.status(&self.means.shown.observed().summary);
+            service.progress();
+        }
     }
 
     /// While this agent is outside, its plugin is told so, and a membership that is told to end is ended.

@@ -10,6 +10,7 @@ use muster_agent::config::{self, Config};
 use muster_agent::control::client::Client;
 use muster_agent::control::types::{InitRequest, JoinRequest, StatusReply};
 use muster_agent::node;
+use muster_agent::service::Service;
 use tokio::sync::oneshot;
 
 /// An agent that runs, or does not.
@@ -192,10 +193,11 @@ fn run(config: Config, stopped: oneshot::Receiver<End>) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|e| e.to_string())?;
+    let service = Service::from_environment().map_err(|e| e.to_string())?;
     let (told, order) = oneshot::channel();
     let ended = runtime.block_on(async move {
         tokio::select! {
-            ended = node::run_until(config, async move { let _ = order.await; }) => ended.map_err(|e| e.to_string()),
+            ended = node::run_until(config, service, async move { let _ = order.await; }) => ended.map_err(|e| e.to_string()),
             how = async {
                 let how = stopped.await.unwrap_or(End::AtOnce);
                 if how == End::InOrder {
