@@ -1,11 +1,13 @@
 //! openraft's own suite of what a store must do, run on ours.
 
+use std::sync::Arc;
+
 use openraft::StorageError;
 use openraft::testing::log::{StoreBuilder, Suite};
 
 use muster_core::ids::AgentId;
 
-use super::folder::DiskFolder;
+use super::folder::{DiskFolder, Folder};
 use super::log_store::LogStore;
 use super::machine::Machine;
 use super::types::TypeConfig;
@@ -17,8 +19,9 @@ impl StoreBuilder<TypeConfig, LogStore, Machine, tempfile::TempDir> for OnDisk {
         &self,
     ) -> Result<(tempfile::TempDir, LogStore, Machine), StorageError<TypeConfig>> {
         let folder = tempfile::tempdir().expect("a folder for the test");
-        let disk = std::sync::Arc::new(DiskFolder::open(folder.path()).expect("the folder opens"));
-        let log = LogStore::open(&*disk, AgentId(0)).expect("the store opens");
+        let disk: Arc<dyn Folder> =
+            Arc::new(DiskFolder::open(folder.path()).expect("the folder opens"));
+        let log = LogStore::open(&disk, AgentId(0)).expect("the store opens");
         Ok((folder, log, Machine::new(disk)))
     }
 }

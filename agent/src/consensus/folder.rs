@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use redb::{Database, DatabaseError, StorageError};
 
 use super::error::OpenError;
+use super::transport::BoxFuture;
 
 /// The log's database file.
 const LOG_FILE: &str = "log.redb";
@@ -35,10 +36,26 @@ pub trait Folder: fmt::Debug + Send + Sync + 'static {
     fn read_snapshot(&self) -> io::Result<Option<Vec<u8>>>;
     /// Replaces the snapshot; when this returns, the new one is on disk, and at no moment is there none.
     fn write_snapshot(&self, bytes: &[u8]) -> io::Result<()>;
-    /// Whether a call may wait for a disk, and so belongs on a thread that may wait.
-    fn may_wait(&self) -> bool;
+    /// Runs work that writes to this folder, where it may wait for a disk and holds up nobody else.
+    fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()>;
     /// The folder's name, for messages.
     fn path(&self) -> &Path;
+}
+
+/// Runs `work` by way of the folder, and brings its result back.
+pub(super) async fn run<T: Send + 'static>(
+    folder: &dyn Folder,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (done, result) = tokio::sync::oneshot::channel();
+    let work = Box::new(move || {
+        // Nobody waits any more when the agent is being shut down.
+        let _ = done.send(work());
+    });
+    folder.run(work).await;
+    result
+        .await
+        .unwrap_or_else(|_| Err(io::Error::other("the work on the store was cut off")))
 }
 
 /// A real folder.
@@ -162,8 +179,10 @@ impl Folder for DiskFolder {
         self.sync_folder()
     }
 
-    fn may_wait(&self) -> bool {
-        true
+    fn run(&self, work: Box<dyn FnOnce() + Send>) -> BoxFuture<'static, ()> {
+        let done = tokio::task::spawn_blocking(work);
+        // Work that did not come to its end has not answered; whoever waits for the answer learns of it that way.
+        Box::pin(async move { done.await.unwrap_or(()) })
     }
 
     fn path(&self) -> &Path {

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::error::{OpenError, ProposeError, ServeError};
-use super::folder::{DiskFolder, Folder};
+use super::folder::{DiskFolder, Folder, run};
 use super::log_store::LogStore;
 use super::machine::Machine;
 use super::message::{Answer, Question};
@@ -101,7 +101,7 @@ impl Consensus {
         transport: Arc<dyn RaftTransport>,
         timing: Timing,
     ) -> Result<Self, OpenError> {
-        let log = off_thread(&folder, move |folder| LogStore::open(folder, me)).await?;
+        let log = on_folder(&folder, move |folder| LogStore::open(folder, me)).await?;
         let store = log.closed();
         let machine = Machine::new(folder.clone());
         let (mut state, index) = (machine.state(), machine.index());
@@ -492,16 +492,13 @@ impl Consensus {
     }
 }
 
-/// Runs `work` where it may wait for a disk, if the folder is on one.
-pub(super) async fn off_thread<T: Send + 'static>(
+/// Runs `work`, which opens or rewrites a store, by way of the folder.
+pub(super) async fn on_folder<T: Send + 'static>(
     folder: &Arc<dyn Folder>,
-    work: impl FnOnce(&dyn Folder) -> Result<T, OpenError> + Send + 'static,
+    work: impl FnOnce(&Arc<dyn Folder>) -> Result<T, OpenError> + Send + 'static,
 ) -> Result<T, OpenError> {
-    if !folder.may_wait() {
-        return work(&**folder);
-    }
-    let folder = folder.clone();
-    tokio::task::spawn_blocking(move || work(&*folder))
+    let inside = folder.clone();
+    run(&**folder, move || Ok(work(&inside)))
         .await
         .unwrap_or_else(|error| Err(OpenError::Engine(error.to_string())))
 }

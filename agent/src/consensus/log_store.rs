@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::error::OpenError;
-use super::folder::Folder;
+use super::folder::{Folder, run};
 use super::seal;
 use super::types::{LogEntry, LogId, TypeConfig, Vote};
 
@@ -44,8 +44,8 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct LogStore {
     held: Arc<Held>,
-    /// Writes run on a thread that may wait for a disk.
-    may_wait: bool,
+    /// Where writes run.
+    folder: Arc<dyn Folder>,
 }
 
 /// The open database. Its fields are dropped in this order.
@@ -72,7 +72,7 @@ fn guarded<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
 
 impl LogStore {
     /// Opens the store of agent `me`, or makes one.
-    pub(super) fn open(folder: &dyn Folder, me: AgentId) -> Result<Self, OpenError> {
+    pub(super) fn open(folder: &Arc<dyn Folder>, me: AgentId) -> Result<Self, OpenError> {
         let damage = |why: String| OpenError::Damaged {
             path: folder.path().to_owned(),
             why,
@@ -106,7 +106,7 @@ impl LogStore {
                 database,
                 open: watch::Sender::new(()),
             }),
-            may_wait: folder.may_wait(),
+            folder: folder.clone(),
         };
         let found = guarded(|| store.check()).map_err(|why| damage(why.to_string()))?;
         if found != me {
@@ -217,14 +217,10 @@ impl LogStore {
         work: impl FnOnce(&WriteTransaction) -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
         let held = self.held.clone();
-        let write = move || guarded(|| write(&held.database, work));
-        if self.may_wait {
-            tokio::task::spawn_blocking(write)
-                .await
-                .unwrap_or_else(|error| Err(other(error)))
-        } else {
-            write()
-        }
+        run(&*self.folder, move || {
+            guarded(|| write(&held.database, work))
+        })
+        .await
     }
 
     /// All entries, for `muster recover --force`.

@@ -17,7 +17,7 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::folder::Folder;
+use super::folder::{Folder, run};
 use super::seal;
 use super::types::{Applied, LogEntry, LogId, SnapshotMeta, StoredMembership, TypeConfig};
 
@@ -175,13 +175,7 @@ impl Shelf {
             *newest = Some(meta);
             Ok(())
         };
-        if self.folder.may_wait() {
-            tokio::task::spawn_blocking(put)
-                .await
-                .unwrap_or_else(|error| Err(io::Error::other(error)))
-        } else {
-            put()
-        }
+        run(&*self.folder, put).await
     }
 }
 

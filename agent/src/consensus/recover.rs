@@ -15,7 +15,7 @@ use openraft::{BasicNode, Membership};
 
 use super::error::OpenError;
 use super::folder::{DiskFolder, Folder};
-use super::handle::off_thread;
+use super::handle::on_folder;
 use super::log_store::LogStore;
 use super::machine::{Image, load, save};
 use super::types::{SnapshotMeta, StoredMembership};
@@ -33,10 +33,10 @@ pub(super) async fn recover_alone(
         why,
     };
 
-    let (mut log, state, last) = off_thread(&folder, move |folder| {
-        let damage = |why: String| damage(folder, why);
+    let (mut log, state, last) = on_folder(&folder, move |folder| {
+        let damage = |why: String| damage(&**folder, why);
         let log = LogStore::open(folder, me)?;
-        let found = load(folder).map_err(|why| damage(why.to_string()))?;
+        let found = load(&**folder).map_err(|why| damage(why.to_string()))?;
         let (mut last, mut image) = match found {
             Some((meta, data)) => {
                 let image: Image =
@@ -78,7 +78,7 @@ pub(super) async fn recover_alone(
         let data = serde_json::to_string(&image).map_err(|why| damage(why.to_string()))?;
         // First the snapshot, then the log: whatever comes in between, opening the store gives this membership or, if
         // the snapshot is not there yet, the old one.
-        save(folder, &meta, &data).map_err(|why| OpenError::Io {
+        save(&**folder, &meta, &data).map_err(|why| OpenError::Io {
             path: folder.path().to_owned(),
             why,
         })?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ pub struct Weather {
 #[derive(Debug)]
 struct Sky {
     there: BTreeMap<AgentId, Consensus>,
+    /// Whether the newest wire of each agent still carries. A crashed agent's tasks run on for a moment, and must not
+    /// talk any more, not under the name of their successor either.
+    alive: BTreeMap<AgentId, Arc<AtomicBool>>,
     /// Nothing goes from the first to the second.
     cut: BTreeSet<(AgentId, AgentId)>,
     weather: Weather,
@@ -52,6 +56,7 @@ impl fmt::Debug for Net {
 pub struct Wire {
     from: AgentId,
     net: Net,
+    alive: Arc<AtomicBool>,
 }
 
 impl Net {
@@ -61,6 +66,7 @@ impl Net {
         Self {
             sky: Arc::new(Mutex::new(Sky {
                 there: BTreeMap::new(),
+                alive: BTreeMap::new(),
                 cut: BTreeSet::new(),
                 weather: Weather::default(),
                 random: StdRng::seed_from_u64(seed),
@@ -73,12 +79,16 @@ impl Net {
         self.sky.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The end of agent `from`.
+    /// The end of agent `from`; an earlier one is dead from now on.
     #[must_use]
     pub fn wire(&self, from: AgentId) -> Arc<dyn RaftTransport> {
+        self.unplug(from);
+        let alive = Arc::new(AtomicBool::new(true));
+        self.sky().alive.insert(from, alive.clone());
         Arc::new(Wire {
             from,
             net: self.clone(),
+            alive,
         })
     }
 
@@ -89,7 +99,11 @@ impl Net {
 
     /// Agent `id` is gone.
     pub fn unplug(&self, id: AgentId) {
-        self.sky().there.remove(&id);
+        let mut sky = self.sky();
+        sky.there.remove(&id);
+        if let Some(alive) = sky.alive.remove(&id) {
+            alive.store(false, Ordering::SeqCst);
+        }
     }
 
     /// Nothing goes from `from` to `to` any more, neither requests nor answers.
@@ -138,19 +152,22 @@ impl Net {
         part > 0.0 && sky.random.random_bool(part)
     }
 
-    /// Who answers under this id at this moment.
-    fn whois(&self, id: AgentId) -> Option<Consensus> {
-        self.sky().there.get(&id).cloned()
+    /// Who answers under this id at this moment, and whether that one still lives.
+    fn whois(&self, id: AgentId) -> Option<(Consensus, Arc<AtomicBool>)> {
+        let sky = self.sky();
+        Some((sky.there.get(&id)?.clone(), sky.alive.get(&id)?.clone()))
     }
 
     /// Carries one copy of a request to `to`, and the answer back; none if either is lost.
     async fn carry(&self, from: AgentId, to: AgentId, rpc: RaftRpc) -> Option<RaftReply> {
         sleep(self.way(from, to)?).await;
-        let there = self.whois(to)?;
+        let (there, alive) = self.whois(to)?;
         self.sky().delivered += 1;
         let answer = there.serve(from, rpc).await.ok()?;
-        // Whoever crashed meanwhile does not answer.
-        self.whois(to)?;
+        if !alive.load(Ordering::SeqCst) {
+            // Whoever crashed meanwhile does not answer.
+            return None;
+        }
         sleep(self.way(to, from)?).await;
         Some(answer)
     }
@@ -164,11 +181,10 @@ impl RaftTransport for Wire {
         rpc: RaftRpc,
         deadline: Duration,
     ) -> BoxFuture<'a, Result<RaftReply, TransportError>> {
-        let (net, from) = (self.net.clone(), self.from);
+        let (net, from, alive) = (self.net.clone(), self.from, self.alive.clone());
         Box::pin(async move {
             let until = Instant::now() + deadline;
-            if net.whois(from).is_none() {
-                // A crashed agent's tasks may still run for a moment. They talk to nobody.
+            if !alive.load(Ordering::SeqCst) {
                 sleep_until(until).await;
                 return Err(TransportError::Timeout {
                     to,

@@ -1,0 +1,474 @@
+//! Random lives of a group: proposals, crashes, cuts, bad weather, changes of the voters; and what must hold throughout.
+//!
+//! Checked after every step, over everything that any agent has ever shown:
+//! * the events of all agents are one sequence, so the applied commands are prefixes of each other;
+//! * VIEW_ID never goes back on an agent, over restarts too, and the same VIEW_ID is the same state everywhere;
+//! * a term has one leader;
+//! * what was acknowledged is in every state of that view or a later one.
+//!
+//! And when the faults have ended: a leader is elected, a proposal succeeds, and all agents show the same.
+//!
+//! What replays from a seed: the steps, the network's fate for the n-th message, the disks' for the n-th crash. What does
+//! not: the engine draws its election timeouts from the system's randomness, and tokio the order in which it polls, so
+//! that two runs of one seed are alike and not the same. A seed that fails is run again a number of times.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use muster_agent::consensus::{Consensus, Timing};
+use muster_core::command::Outcome;
+use muster_core::ids::{AgentId, ViewId};
+use muster_core::state::ClusterState;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use tokio::time::{Instant, sleep};
+
+use super::disk::SimDisk;
+use super::entries;
+use super::net::{Net, Weather};
+
+/// After the faults have ended, everything is well within this time.
+const CALM: Duration = Duration::from_secs(60);
+
+/// What a run did, for people.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Proposals that were acknowledged.
+    pub acknowledged: usize,
+    /// Proposals that were not.
+    pub failed: usize,
+    /// Crashes.
+    pub crashes: usize,
+    /// Different views that were shown.
+    pub views: usize,
+    /// Highest term.
+    pub term: u64,
+    /// Requests that arrived.
+    pub requests: u64,
+    /// Simulated time.
+    pub lasted: Duration,
+}
+
+/// Everything that was ever seen.
+#[derive(Debug, Default)]
+struct Witness {
+    /// State by view, as a digest, and who showed it first.
+    views: BTreeMap<ViewId, (u64, AgentId)>,
+    /// Events by number, as a digest.
+    events: BTreeMap<u64, (u64, AgentId)>,
+    /// Highest view of each agent.
+    newest: BTreeMap<AgentId, ViewId>,
+    /// Leader of each term.
+    leaders: BTreeMap<u64, AgentId>,
+    /// Acknowledged marks and their views.
+    acknowledged: Vec<(String, ViewId)>,
+    failed: usize,
+    /// The first thing that was wrong.
+    wrong: Option<String>,
+}
+
+fn digest(value: &impl std::fmt::Debug) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{value:?}").hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Witness {
+    fn wrong(&mut self, what: String) {
+        self.wrong.get_or_insert(what);
+    }
+
+    /// Agent `id` shows `state`.
+    fn shown(&mut self, id: AgentId, state: &ClusterState) {
+        let view = state.view_id;
+        let newest = self.newest.entry(id).or_default();
+        if view < *newest {
+            let before = *newest;
+            self.wrong(format!("agent {id} showed view {before} and now {view}"));
+            return;
+        }
+        *newest = view;
+        if view == ViewId(0) {
+            return;
+        }
+        let mine = digest(state);
+        let (theirs, first) = *self.views.entry(view).or_insert((mine, id));
+        if mine != theirs {
+            self.wrong(format!(
+                "agents {first} and {id} show different states as view {view}"
+            ));
+        }
+        for event in &state.events {
+            let mine = digest(event);
+            let (theirs, first) = *self.events.entry(event.event_id).or_insert((mine, id));
+            if mine != theirs {
+                let number = event.event_id;
+                self.wrong(format!(
+                    "agents {first} and {id} have applied different commands at event {number}"
+                ));
+            }
+        }
+        let marks: BTreeSet<_> = entries::marks(state).into_iter().collect();
+        let lost = self
+            .acknowledged
+            .iter()
+            .find(|(mark, at)| *at <= view && !marks.contains(mark))
+            .cloned();
+        if let Some((mark, at)) = lost {
+            self.wrong(format!(
+                "'{mark}' was acknowledged in view {at}, and agent {id} shows view {view} without it"
+            ));
+        }
+    }
+
+    fn leads(&mut self, id: AgentId, term: u64) {
+        let leader = *self.leaders.entry(term).or_insert(id);
+        if leader != id {
+            self.wrong(format!("agents {leader} and {id} both lead term {term}"));
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Witness>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Witness> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows one agent until it ends, and notes everything it shows.
+    fn follow(&self, id: AgentId, consensus: &Consensus) {
+        let mut state = consensus.state();
+        let mut standing = consensus.standing();
+        let witness = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let shown = state.borrow_and_update().clone();
+                witness.lock().shown(id, &shown);
+                let now = standing.borrow_and_update().clone();
+                if now.i_lead {
+                    witness.lock().leads(id, now.term);
+                }
+                tokio::select! {
+                    changed = state.changed() => if changed.is_err() { return },
+                    changed = standing.changed() => if changed.is_err() { return },
+                }
+            }
+        });
+    }
+}
+
+struct Sim {
+    net: Net,
+    random: StdRng,
+    disks: BTreeMap<AgentId, SimDisk>,
+    up: BTreeMap<AgentId, Consensus>,
+    witness: Shared,
+    marks: usize,
+    crashes: usize,
+    began: Instant,
+}
+
+/// Lives one random life of `steps` steps and checks it. To be run on a runtime whose clock is paused.
+pub async fn live(seed: u64, steps: usize) -> Result<Report> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let agents = *[3, 3, 3, 5, 4].choose(&mut random).context("a size")?;
+    let mut sim = Sim {
+        net: Net::new(random.random()),
+        disks: (1..=agents)
+            .map(|id| (AgentId(id), SimDisk::new(random.random())))
+            .collect(),
+        random,
+        up: BTreeMap::new(),
+        witness: Shared::default(),
+        marks: 0,
+        crashes: 0,
+        began: Instant::now(),
+    };
+    sim.gather().await.context("before any fault")?;
+    for step in 0..steps {
+        let what = sim.step().await;
+        sim.check()
+            .with_context(|| format!("after step {step}: {what}"))?;
+    }
+    sim.calm_down()
+        .await
+        .context("after the faults had ended")?;
+    let witness = sim.witness.lock();
+    Ok(Report {
+        acknowledged: witness.acknowledged.len(),
+        failed: witness.failed,
+        crashes: sim.crashes,
+        views: witness.views.len(),
+        term: witness.leaders.keys().next_back().copied().unwrap_or(0),
+        requests: sim.net.delivered(),
+        lasted: sim.began.elapsed(),
+    })
+}
+
+impl Sim {
+    async fn start(&mut self, id: AgentId) -> Result<()> {
+        let wire = self.net.wire(id);
+        let consensus =
+            Consensus::open_in(self.disks[&id].folder(), id, wire, Timing::default()).await?;
+        // What it shows right after its start counts.
+        self.witness.follow(id, &consensus);
+        self.net.plug(id, consensus.clone());
+        self.up.insert(id, consensus);
+        Ok(())
+    }
+
+    fn crash(&mut self, id: AgentId) {
+        self.net.unplug(id);
+        self.disks[&id].crash();
+        if let Some(consensus) = self.up.remove(&id) {
+            self.crashes += 1;
+            // Its tasks find out that their disk and their network are gone.
+            tokio::spawn(async move { consensus.shutdown().await });
+        }
+    }
+
+    /// A founded group in which all vote.
+    async fn gather(&mut self) -> Result<()> {
+        let all: Vec<_> = self.disks.keys().copied().collect();
+        let first = all[0];
+        self.start(first).await?;
+        let leader = self.up[&first].clone();
+        leader
+            .found(&entries::address(first), entries::found())
+            .await?;
+        for id in &all[1..] {
+            self.start(*id).await?;
+            for entry in entries::join(*id) {
+                leader.propose(entry).await?;
+            }
+            leader.add_learner(*id, &entries::address(*id)).await?;
+        }
+        // With four, one stays a learner.
+        let voters = all
+            .iter()
+            .copied()
+            .take(if all.len() == 4 { 3 } else { all.len() });
+        leader.set_voters(voters.collect()).await?;
+        Ok(())
+    }
+
+    fn any(&mut self, of: &[AgentId]) -> Option<AgentId> {
+        of.choose(&mut self.random).copied()
+    }
+
+    fn running(&self) -> Vec<AgentId> {
+        self.up.keys().copied().collect()
+    }
+
+    fn leader(&self) -> Option<AgentId> {
+        let leads = |id: &&AgentId| self.up[*id].standing().borrow().i_lead;
+        self.up.keys().find(leads).copied()
+    }
+
+    /// Proposes in the background, mostly where it can succeed.
+    fn propose(&mut self) {
+        let leader = self.leader();
+        let running = self.running();
+        let at = match leader {
+            Some(leader) if self.random.random_bool(0.8) => leader,
+            _ => match self.any(&running) {
+                Some(id) => id,
+                None => return,
+            },
+        };
+        self.marks += 1;
+        let mark = format!("mark-{}", self.marks);
+        let (consensus, witness) = (self.up[&at].clone(), self.witness.clone());
+        tokio::spawn(async move {
+            let proposed = consensus.propose(entries::marked(&mark)).await;
+            let mut witness = witness.lock();
+            match proposed.map(|proposed| proposed.outcome) {
+                Ok(Outcome::Changed { view_id }) => witness.acknowledged.push((mark, view_id)),
+                Ok(other) => witness.wrong(format!("'{mark}' came to {other:?}")),
+                Err(_) => witness.failed += 1,
+            }
+        });
+    }
+
+    fn revote(&mut self) {
+        let Some(leader) = self.leader() else { return };
+        let consensus = self.up[&leader].clone();
+        let standing = consensus.standing().borrow().clone();
+        let known: Vec<_> = standing.voters.union(&standing.learners).copied().collect();
+        let size = *[1, 3, 3, 3, 5].choose(&mut self.random).unwrap_or(&3);
+        let voters: BTreeSet<_> = known
+            .choose_multiple(&mut self.random, size.min(known.len()))
+            .copied()
+            .collect();
+        if voters.is_empty() {
+            return;
+        }
+        tokio::spawn(async move { consensus.set_voters(voters).await });
+    }
+
+    /// One random thing, and some time for it to work.
+    async fn step(&mut self) -> String {
+        let all: Vec<_> = self.disks.keys().copied().collect();
+        let running = self.running();
+        let what = match self.random.random_range(0..100) {
+            0..45 => {
+                for _ in 0..self.random.random_range(1..4) {
+                    self.propose();
+                }
+                "proposals".to_owned()
+            }
+            45..55 => match self.any(&running) {
+                Some(id) => {
+                    self.crash(id);
+                    format!("crash of {id}")
+                }
+                None => "nothing".to_owned(),
+            },
+            55..70 => {
+                let down: Vec<_> = all
+                    .iter()
+                    .filter(|id| !running.contains(id))
+                    .copied()
+                    .collect();
+                match self.any(&down) {
+                    Some(id) => match self.start(id).await {
+                        Ok(()) => format!("start of {id}"),
+                        Err(error) => {
+                            let mut witness = self.witness.lock();
+                            witness.wrong(format!("agent {id} does not start: {error}"));
+                            String::new()
+                        }
+                    },
+                    None => "nothing".to_owned(),
+                }
+            }
+            70..76 => {
+                let (from, to) = (self.any(&all), self.any(&all));
+                if let (Some(from), Some(to)) = (from, to) {
+                    self.net.cut(from, to);
+                }
+                format!("cut from {from:?} to {to:?}")
+            }
+            76..80 => {
+                let one = self.any(&all).unwrap_or(all[0]);
+                self.net
+                    .isolate(one, all.iter().copied().filter(|id| *id != one));
+                format!("isolation of {one}")
+            }
+            80..88 => {
+                self.net.heal();
+                "heal".to_owned()
+            }
+            88..93 => {
+                let weather = Weather {
+                    loss: *[0.0, 0.02, 0.2].choose(&mut self.random).unwrap_or(&0.0),
+                    doubled: *[0.0, 0.1].choose(&mut self.random).unwrap_or(&0.0),
+                    delay_ms_max: *[0, 5, 50, 300].choose(&mut self.random).unwrap_or(&0),
+                };
+                self.net.weather(weather);
+                format!("{weather:?}")
+            }
+            93..95 => {
+                let id = self.any(&all).unwrap_or(all[0]);
+                let ms = *[0, 20, 300, 3_000].choose(&mut self.random).unwrap_or(&0);
+                self.disks[&id].slow(ms);
+                format!("disk of {id} takes up to {ms} ms")
+            }
+            95..97 => {
+                self.revote();
+                "other voters".to_owned()
+            }
+            _ => {
+                let leader = self.leader();
+                let to = self.any(&all);
+                if let (Some(leader), Some(to)) = (leader, to) {
+                    let consensus = self.up[&leader].clone();
+                    tokio::spawn(async move { consensus.transfer(to).await });
+                }
+                format!("transfer to {to:?}")
+            }
+        };
+        let longest = *[5, 50, 400, 2_000].choose(&mut self.random).unwrap_or(&50);
+        let pause = self.random.random_range(0..=longest);
+        sleep(Duration::from_millis(pause)).await;
+        what
+    }
+
+    fn check(&self) -> Result<()> {
+        let mut witness = self.witness.lock();
+        for (id, consensus) in &self.up {
+            let state = consensus.state().borrow().clone();
+            witness.shown(*id, &state);
+            let failed = consensus.standing().borrow().failed.clone();
+            if let Some(why) = failed {
+                witness.wrong(format!("agent {id} has failed: {why}"));
+            }
+        }
+        match &witness.wrong {
+            Some(wrong) => bail!("{wrong}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends all faults, and waits until all is well.
+    async fn calm_down(&mut self) -> Result<()> {
+        self.net.heal();
+        for (id, disk) in self.disks.clone() {
+            disk.slow(0);
+            if !self.up.contains_key(&id) {
+                self.start(id).await?;
+            }
+        }
+        let until = Instant::now() + CALM;
+        let last = loop {
+            self.check()?;
+            ensure!(
+                Instant::now() < until,
+                "no leader gets a proposal through: {}",
+                self.describe()
+            );
+            if let Some(leader) = self.leader() {
+                let proposed = self.up[&leader]
+                    .propose(entries::marked("the last one"))
+                    .await;
+                match proposed.map(|proposed| proposed.outcome) {
+                    Ok(Outcome::Changed { view_id }) => break view_id,
+                    // An earlier attempt, whose answer was lost, is in already.
+                    Ok(Outcome::Unchanged) => break self.up[&leader].state().borrow().view_id,
+                    _ => {}
+                }
+            }
+            sleep(Duration::from_millis(50)).await;
+        };
+        while !self
+            .up
+            .values()
+            .all(|agent| agent.state().borrow().view_id >= last)
+        {
+            self.check()?;
+            ensure!(
+                Instant::now() < until,
+                "not all show view {last}: {}",
+                self.describe()
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+        self.check()
+    }
+
+    fn describe(&self) -> String {
+        let lines = self.up.iter().map(|(id, agent)| {
+            let standing = agent.standing().borrow().clone();
+            let view = agent.state().borrow().view_id;
+            format!("\n  agent {id}: view {view}, {standing:?}")
+        });
+        lines.collect()
+    }
+}
