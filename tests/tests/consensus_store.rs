@@ -6,10 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Result;
-use muster_agent::consensus::{Consensus, OpenError, Timing};
+use muster_agent::consensus::{Consensus, OpenError, ProposeError, Timing};
 use muster_core::ids::AgentId;
+use muster_tests::raft_sim::disk::SimDisk;
 use muster_tests::raft_sim::entries;
-use muster_tests::raft_sim::group::Group;
+use muster_tests::raft_sim::group::{Group, SOON};
 use muster_tests::raft_sim::net::Net;
 
 const A: AgentId = AgentId(1);
@@ -147,5 +148,37 @@ async fn there_is_nothing_to_recover_in_an_empty_folder() -> Result<()> {
     let root = tempfile::tempdir()?;
     let nothing = Consensus::recover_alone(root.path(), A).await;
     assert!(matches!(nothing, Err(OpenError::Empty(_))), "{nothing:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_whose_disk_fails_says_so_and_ends() -> Result<()> {
+    let disk = SimDisk::new(0);
+    let wire = Net::new(0).wire(A);
+    let consensus = Consensus::open_in(disk.folder(), A, wire, Timing::default()).await?;
+    consensus
+        .found(&entries::address(A), entries::found())
+        .await?;
+    let view = consensus.state().borrow().view_id;
+    disk.crash();
+    let lost = consensus.propose(entries::marked("lost")).await;
+    assert!(matches!(lost, Err(ProposeError::Stopped(_))), "{lost:?}");
+    let mut standing = consensus.standing();
+    let failed = standing.wait_for(|standing| standing.failed.is_some());
+    let failed = tokio::time::timeout(SOON, failed).await??.clone();
+    assert!(!failed.i_lead && !failed.quorum);
+    assert_eq!(consensus.state().borrow().view_id, view);
+    // In order, and not by itself.
+    consensus.shutdown().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_is_stopped_in_order_has_not_failed() -> Result<()> {
+    let group = Group::of(1).await?;
+    group.at(A).shutdown().await;
+    let after = group.at(A).propose(entries::marked("too late")).await;
+    assert!(matches!(after, Err(ProposeError::Stopped(_))), "{after:?}");
+    assert_eq!(group.at(A).standing().borrow().failed, None);
     Ok(())
 }

@@ -48,6 +48,8 @@ struct Platter {
     generation: u64,
     /// Longest time that a write waits.
     slow_ms_max: u64,
+    /// Syncing does nothing.
+    lies: bool,
     random: StdRng,
 }
 
@@ -86,6 +88,7 @@ impl SimDisk {
                 snapshot: None,
                 generation: 0,
                 slow_ms_max: 0,
+                lies: false,
                 random: StdRng::seed_from_u64(seed),
             })),
         }
@@ -109,11 +112,19 @@ impl SimDisk {
         self.platter().slow_ms_max = ms_max;
     }
 
+    /// From now on the disk keeps in a crash what it had when it began to lie, and says that all was safe.
+    pub fn lie(&self, lies: bool) {
+        self.platter().lies = lies;
+    }
+
     /// The host loses its power: of what was not synced, any part may be there, down to single sectors.
     pub fn crash(&self) {
         let mut platter = self.platter();
         let platter = &mut *platter;
         platter.generation += 1;
+        if platter.lies {
+            platter.pending.clear();
+        }
         for write in std::mem::take(&mut platter.pending) {
             match &write {
                 Write::Length(_) => {
@@ -177,6 +188,9 @@ impl StorageBackend for SimFolder {
     fn sync_data(&self) -> io::Result<()> {
         let mut platter = self.platter()?;
         let platter = &mut *platter;
+        if platter.lies {
+            return Ok(());
+        }
         for write in platter.pending.drain(..) {
             write.apply(&mut platter.synced);
         }

@@ -63,6 +63,8 @@ struct Witness {
     events: BTreeMap<u64, (u64, AgentId)>,
     /// Highest view of each agent.
     newest: BTreeMap<AgentId, ViewId>,
+    /// Highest event of each agent that was compared.
+    compared: BTreeMap<AgentId, u64>,
     /// Leader of each term.
     leaders: BTreeMap<u64, AgentId>,
     /// Acknowledged marks and their views.
@@ -86,6 +88,14 @@ impl Witness {
     /// Agent `id` shows `state`.
     fn shown(&mut self, id: AgentId, state: &ClusterState) {
         let view = state.view_id;
+        if self.newest.get(&id) == Some(&view) && view != ViewId(0) {
+            // Seen and compared, unless the same number now means something else.
+            let (first, _) = self.views[&view];
+            if first != digest(state) {
+                self.wrong(format!("agent {id} shows view {view} in two ways"));
+            }
+            return;
+        }
         let newest = self.newest.entry(id).or_default();
         if view < *newest {
             let before = *newest;
@@ -103,7 +113,13 @@ impl Witness {
                 "agents {first} and {id} show different states as view {view}"
             ));
         }
-        for event in &state.events {
+        let compared = self.compared.get(&id).copied().unwrap_or(0);
+        for event in state
+            .events
+            .iter()
+            .filter(|event| event.event_id > compared)
+        {
+            self.compared.insert(id, event.event_id);
             let mine = digest(event);
             let (theirs, first) = *self.events.entry(event.event_id).or_insert((mine, id));
             if mine != theirs {
@@ -113,13 +129,21 @@ impl Witness {
                 ));
             }
         }
-        let marks: BTreeSet<_> = entries::marks(state).into_iter().collect();
-        let lost = self
-            .acknowledged
-            .iter()
-            .find(|(mark, at)| *at <= view && !marks.contains(mark))
-            .cloned();
-        if let Some((mark, at)) = lost {
+        for (mark, at) in self.acknowledged.clone() {
+            self.kept(id, state, &mark, at);
+        }
+    }
+
+    /// `mark` was acknowledged in view `at`: every state from there on has it.
+    fn kept(&mut self, id: AgentId, state: &ClusterState, mark: &str, at: ViewId) {
+        let has = || {
+            state
+                .events
+                .iter()
+                .any(|event| event.reason.ends_with(mark))
+        };
+        if at <= state.view_id && !has() {
+            let view = state.view_id;
             self.wrong(format!(
                 "'{mark}' was acknowledged in view {at}, and agent {id} shows view {view} without it"
             ));
@@ -175,8 +199,28 @@ struct Sim {
     began: Instant,
 }
 
-/// Lives one random life of `steps` steps and checks it. To be run on a runtime whose clock is paused.
-pub async fn live(seed: u64, steps: usize) -> Result<Report> {
+/// How one life is lived.
+#[derive(Debug, Clone, Copy)]
+pub struct Life {
+    /// Where all draws come from.
+    pub seed: u64,
+    /// Random things that happen.
+    pub steps: usize,
+    /// The disks lose in a crash what they said was safe. Then promises are broken, and the checks must notice.
+    pub lying_disks: bool,
+}
+
+/// Lives one random life and checks it, on a runtime of its own with a paused clock.
+pub fn live(life: Life) -> Result<Report> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?;
+    runtime.block_on(run(life))
+}
+
+async fn run(life: Life) -> Result<Report> {
+    let Life { seed, steps, .. } = life;
     let mut random = StdRng::seed_from_u64(seed);
     let agents = *[3, 3, 3, 5, 4].choose(&mut random).context("a size")?;
     let mut sim = Sim {
@@ -192,6 +236,9 @@ pub async fn live(seed: u64, steps: usize) -> Result<Report> {
         began: Instant::now(),
     };
     sim.gather().await.context("before any fault")?;
+    for disk in sim.disks.values() {
+        disk.lie(life.lying_disks);
+    }
     for step in 0..steps {
         let what = sim.step().await;
         sim.check()
@@ -215,6 +262,8 @@ pub async fn live(seed: u64, steps: usize) -> Result<Report> {
 impl Sim {
     async fn start(&mut self, id: AgentId) -> Result<()> {
         let wire = self.net.wire(id);
+        // Another life of this agent: what it shows is compared from the beginning.
+        self.witness.lock().compared.remove(&id);
         let consensus =
             Consensus::open_in(self.disks[&id].folder(), id, wire, Timing::default()).await?;
         // What it shows right after its start counts.
@@ -284,7 +333,7 @@ impl Sim {
             },
         };
         self.marks += 1;
-        let mark = format!("mark-{}", self.marks);
+        let mark = format!("(mark {})", self.marks);
         let (consensus, witness) = (self.up[&at].clone(), self.witness.clone());
         tokio::spawn(async move {
             let proposed = consensus.propose(entries::marked(&mark)).await;
