@@ -4,3 +4,4 @@ pub mod fake_agent;
 pub mod in_process;
 pub mod plugin;
 pub mod raft_sim;
+pub mod sim;

@@ -98,7 +98,15 @@ impl Judge {
         own: Option<&OwnMember>,
         phase: Option<Phase>,
     ) -> Option<(MemberState, String)> {
-        let agent_heard = seen.lack_agent() < self.majority;
+        // A report is older than the heartbeat that brought it, so of an agent that falls silent the report is missed
+        // first: whether the agent is there shows earlier.
+        let quiet: Vec<u64> = seen
+            .statements
+            .values()
+            .map(|s| s.agent_silent_ms)
+            .filter(|ms| *ms > self.ttl_ms / 2)
+            .collect();
+        let agent_heard = quiet.len() < self.majority;
         if record.state == MemberState::Offline {
             // It was seen to end, and nothing says that it lives again.
             return None;
@@ -112,28 +120,15 @@ impl Judge {
             .unwrap_or(self.ttl_ms);
         let reason = match own {
             _ if !agent_heard => {
-                let lacking = seen.lack_agent();
-                let silent_ms = seen
-                    .statements
-                    .values()
-                    .filter(|s| s.agent == Opinion::Lacks)
-                    .map(|s| s.agent_silent_ms)
-                    .min()
-                    .unwrap_or(self.ttl_ms);
-                let who = if lacking == self.voters {
-                    match self.voters {
-                        1 => "the only voter has".to_owned(),
-                        all => format!("none of the {all} voters has"),
+                let silent_ms = quiet.iter().min().copied().unwrap_or(self.ttl_ms);
+                let who = match (quiet.len(), self.voters) {
+                    (_, 1) => "the only voter has not heard".to_owned(),
+                    (quiet, all) if quiet == all => {
+                        format!("none of the {all} voters has heard")
                     }
-                } else {
-                    format!("{lacking} of {} voters have not", self.voters)
+                    (quiet, all) => format!("{quiet} of {all} voters have not heard"),
                 };
-                let heard = if who.ends_with("not") || who.starts_with("none") {
-                    "heard"
-                } else {
-                    "not heard"
-                };
-                format!("{who} {heard} the agent of host '{host}' for {silent_ms} ms")
+                format!("{who} the agent of host '{host}' for {silent_ms} ms")
             }
             Some(OwnMember {
                 process: ProcessState::Running { pid },

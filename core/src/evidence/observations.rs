@@ -43,11 +43,11 @@ pub struct Seen {
 pub struct Statement {
     /// Does it hear the agent?
     pub agent: Opinion,
-    /// For how long it has not, in milliseconds; 0 where it does.
+    /// Since it last heard it, in milliseconds; where it never did, since it began to listen.
     pub agent_silent_ms: u64,
     /// Does it get fresh reports of the agent's server?
     pub report: Opinion,
-    /// For how long it has not, in milliseconds; 0 where it does.
+    /// Since it last got one, in milliseconds; where it never did, since it began to listen.
     pub report_silent_ms: u64,
 }
 
@@ -113,20 +113,15 @@ pub struct ConsensusFacts {
 /// that somebody is missed was either true when it was said, or is not said at all.
 pub(super) fn judged(contact: &Contact, word_age_ms: u64, ttl_ms: u64) -> Statement {
     let listened = contact.listening_ms > ttl_ms;
-    let judge = |age_ms: Option<u64>| match age_ms {
-        Some(age) if age <= ttl_ms => {
-            if age + word_age_ms <= ttl_ms {
-                (Opinion::Hears, 0)
-            } else {
-                (Opinion::Unsure, 0)
-            }
-        }
-        Some(age) if listened => (Opinion::Lacks, age.saturating_add(word_age_ms)),
-        None if listened => (
-            Opinion::Lacks,
-            contact.listening_ms.saturating_add(word_age_ms),
-        ),
-        _ => (Opinion::Unsure, 0),
+    let judge = |age_ms: Option<u64>| {
+        let opinion = match age_ms {
+            Some(age) if age.saturating_add(word_age_ms) <= ttl_ms => Opinion::Hears,
+            Some(age) if age <= ttl_ms => Opinion::Unsure,
+            _ if listened => Opinion::Lacks,
+            _ => Opinion::Unsure,
+        };
+        let silent_ms = age_ms.unwrap_or(contact.listening_ms);
+        (opinion, silent_ms.saturating_add(word_age_ms))
     };
     let (agent, agent_silent_ms) = judge(contact.agent_age_ms);
     let (report, report_silent_ms) = judge(contact.report_age_ms);
