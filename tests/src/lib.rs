@@ -1,6 +1,7 @@
 //! See docs/ARCHITECTURE.md.
 
 pub mod fake_agent;
+pub mod fuzz;
 pub mod in_process;
 pub mod plugin;
 pub mod raft_sim;
