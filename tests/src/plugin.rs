@@ -63,6 +63,23 @@ pub async fn uninstall(server: &Server) -> Result<()> {
     Ok(())
 }
 
+/// SHUTDOWN, which must end the process well and soon.
+///
+/// # Panics
+/// When it crashes, hangs, or takes longer than issue 2 allows.
+pub async fn shut_down(server: &Server) {
+    let begun = std::time::Instant::now();
+    let ended = server.shutdown().await.expect("the server ends");
+    let took = begun.elapsed();
+    assert!(
+        ended.status.success(),
+        "it ended with {}\n{}",
+        ended.describe(),
+        server.log()
+    );
+    assert!(took.as_secs() < 5, "SHUTDOWN took {took:?}");
+}
+
 /// The server's error number of a failed statement; none where the connection itself failed.
 #[must_use]
 pub fn error_code(error: &mysql_async::Error) -> Option<u16> {

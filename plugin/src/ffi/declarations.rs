@@ -4,6 +4,7 @@
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::bindings::{
     MUSTER_LICENSE_GPL, MUSTER_MARIA_MATURITY_GAMMA, MUSTER_PLUGIN_DAEMON,
@@ -114,6 +115,26 @@ macro_rules! declare {
     };
 }
 declare!(0 1 2 3);
+
+/// Makes MariaDB take a table's plugin for a daemon plugin, or for what it is again. See [`super::maria`], "Uninstall".
+pub fn show_maria_table_as_daemon(at: usize, daemon: bool) {
+    let declarations = _maria_plugin_declarations_
+        .0
+        .get()
+        .cast::<muster_maria_plugin>();
+    let plugin_type = if daemon {
+        MUSTER_PLUGIN_DAEMON
+    } else {
+        MUSTER_PLUGIN_INFORMATION_SCHEMA
+    };
+    assert!(at < TABLES, "a table has a declaration");
+    // SAFETY: the entry of a table follows that of the daemon. The server reads the member as one aligned word, and
+    // so it is written.
+    unsafe {
+        let member = &raw mut (*declarations.add(1 + at)).type_;
+        AtomicI32::from_ptr(member).store(plugin_type as c_int, Ordering::SeqCst);
+    }
+}
 
 /// Version of the plugin interface that MySQL is asked for: the lowest that it takes, so that it copies the
 /// declarations by the size given below and any release of it accepts them.

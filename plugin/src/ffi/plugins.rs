@@ -8,7 +8,7 @@ use muster_link::report::Flavor;
 
 use super::guard::guard;
 use super::loader::{self, RunningServer, Server};
-use super::{clock, log, maria, mysql, settings, sql};
+use super::{clock, declarations, log, maria, mysql, settings, sql};
 use crate::server::Level;
 use crate::tables::{self, AnyTable, Source, Stop};
 use crate::{daemon, statement};
@@ -107,6 +107,7 @@ pub unsafe extern "C" fn table_init<const AT: usize>(schema_table: *mut c_void) 
                 .schema_table
                 .store(schema_table, Ordering::Release);
             SLOTS[AT].closed.store(false, Ordering::Release);
+            declarations::show_maria_table_as_daemon(AT, true);
         }
         outcome
     })
@@ -115,6 +116,7 @@ pub unsafe extern "C" fn table_init<const AT: usize>(schema_table: *mut c_void) 
 pub unsafe extern "C" fn table_deinit<const AT: usize>(_schema_table: *mut c_void) -> c_int {
     guard("the end of a table", 0, || {
         SLOTS[AT].closed.store(true, Ordering::Release);
+        declarations::show_maria_table_as_daemon(AT, false);
         0
     })
 }

@@ -1,4 +1,13 @@
 //! MariaDB 10.11 and 11.x.
+//!
+//! # Uninstall
+//! A running statement locks the plugin of a table, a prepared one that is not running does not, and keeps the address
+//! of the table's description, which UNINSTALL PLUGIN frees. Executing it then reads freed memory, or the description
+//! of whatever table was installed next in the same place. There is no hook before an uninstall; but the server frees
+//! the description only for plugins whose declaration says INFORMATION_SCHEMA at that moment. So once the table is
+//! installed its declaration says DAEMON, and deinit puts the truth back before the server takes the plugin off its
+//! lists. The description, 64 bytes, is left to such statements for ever. What shows of it: `SHOW PLUGINS` of MariaDB
+//! lists the tables as type DAEMON.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_ulong, c_void};
 use std::mem::offset_of;
