@@ -14,6 +14,17 @@ use crate::service::Service;
 /// The variable of the one key whose option belongs to every command.
 const CONTROL_SOCKET_VARIABLE: &str = "MUSTER_CONTROL_SOCKET";
 
+/// Why the agent ended other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AgentError {
+    /// It was told something that makes no sense: starting it again changes nothing.
+    #[error("{0}")]
+    Configuration(String),
+    /// It could not start, or could not go on.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// See [`super::Command::Agent`]. Its options are made from the table of keys.
 #[derive(Debug)]
 pub(super) struct Agent {
@@ -78,8 +89,15 @@ impl FromArgMatches for Agent {
 }
 
 impl Agent {
-    /// Runs until told to stop. The error is the sentence for stderr.
-    pub(super) fn run(mut self, control_socket: Option<PathBuf>) -> Result<(), String> {
+    /// Runs until told to stop.
+    pub(super) fn run(self, control_socket: Option<PathBuf>) -> Result<(), AgentError> {
+        let config = self
+            .configured(control_socket)
+            .map_err(AgentError::Configuration)?;
+        serve(config).map_err(AgentError::Failed)
+    }
+
+    fn configured(mut self, control_socket: Option<PathBuf>) -> Result<Config, String> {
         if let Some(path) = control_socket {
             let path = path.into_os_string().into_string();
             let path = path.map_err(|path| {
@@ -100,17 +118,21 @@ impl Agent {
         if let Some(file) = &loaded.file {
             tracing::info!(file = %file.display(), "configuration read");
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .thread_name("muster")
-            .build()
-            .map_err(|e| format!("the system gives this program nothing to run on: {e}"))?;
-        let service = Service::from_environment()
-            .map_err(|e| format!("the service manager cannot be spoken to: {e}"))?;
-        runtime
-            .block_on(node::run(loaded.config, service))
-            .map_err(|e| e.to_string())
+        Ok(loaded.config)
     }
+}
+
+fn serve(config: Config) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("muster")
+        .build()
+        .map_err(|e| format!("the system gives this program nothing to run on: {e}"))?;
+    let service = Service::from_environment()
+        .map_err(|e| format!("the service manager cannot be spoken to: {e}"))?;
+    runtime
+        .block_on(node::run(config, service))
+        .map_err(|e| e.to_string())
 }
 
 fn log_to_stderr(config: &Config) -> Result<(), String> {

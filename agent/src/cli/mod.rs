@@ -32,6 +32,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::CONTROL_SOCKET;
 use crate::control::{Client, ClientError};
+use agent::AgentError;
 pub use output::Style;
 
 /// One shared picture of a set of MySQL or MariaDB servers.
@@ -147,9 +148,12 @@ pub fn main() -> ExitCode {
     if let Command::Agent(agent) = cli.command {
         return match agent.run(cli.control_socket) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(sentence) => {
-                writeln!(io::stderr(), "muster: {sentence}").ok();
-                ExitCode::FAILURE
+            Err(error) => {
+                writeln!(io::stderr(), "muster: {error}").ok();
+                match error {
+                    AgentError::Configuration(_) => ExitCode::from(2),
+                    AgentError::Failed(_) => ExitCode::FAILURE,
+                }
             }
         };
     }
