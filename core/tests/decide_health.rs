@@ -110,7 +110,7 @@ fn a_host_that_is_cut_off_is_missed_by_the_others() {
     assert_eq!(net.state_of(3), Unreachable);
     let reason = net.reason_of(3).to_owned();
     assert!(
-        reason.contains("2 of 3 voters") && reason.contains("'n3'"),
+        reason.contains("none of the 2 other voters has heard") && reason.contains("'n3'"),
         "{reason}"
     );
     net.heal();

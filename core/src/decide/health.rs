@@ -4,13 +4,13 @@
 //! counts only when a majority of voters each lack fresh reports themselves; and a member that was declared unreachable
 //! is back only when a majority hears it. A cut of one direction or of one link therefore has one stable answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use muster_link::report::{Channel, Phase};
 
 use super::topology::{facts_of, speaks_for};
 use crate::evidence::{Observations, Opinion, OwnMember, ProcessState, Seen};
-use crate::ids::MemberId;
+use crate::ids::{AgentId, MemberId};
 use crate::state::{ClusterState, MemberKind, MemberRecord, MemberState};
 
 /// How a member is.
@@ -27,7 +27,7 @@ pub struct Verdict {
 pub fn verdicts(state: &ClusterState, seen: &Observations) -> BTreeMap<MemberId, Verdict> {
     let judge = Judge {
         ttl_ms: seen.ttl_ms,
-        voters: state.voters.len(),
+        voters: &state.voters,
         majority: state.majority(),
     };
     let mut verdicts = BTreeMap::new();
@@ -50,13 +50,13 @@ pub fn verdicts(state: &ClusterState, seen: &Observations) -> BTreeMap<MemberId,
     verdicts
 }
 
-struct Judge {
+struct Judge<'a> {
     ttl_ms: u64,
-    voters: usize,
+    voters: &'a BTreeSet<AgentId>,
     majority: usize,
 }
 
-impl Judge {
+impl Judge<'_> {
     fn server(
         &self,
         member_id: &MemberId,
@@ -102,8 +102,9 @@ impl Judge {
         // first: whether the agent is there shows earlier.
         let quiet: Vec<u64> = seen
             .statements
-            .values()
-            .map(|s| s.agent_silent_ms)
+            .iter()
+            .filter(|(voter, _)| **voter != record.agent_id)
+            .map(|(_, s)| s.agent_silent_ms)
             .filter(|ms| *ms > self.ttl_ms / 2)
             .collect();
         let agent_heard = quiet.len() < self.majority;
@@ -121,12 +122,19 @@ impl Judge {
         let reason = match own {
             _ if !agent_heard => {
                 let silent_ms = quiet.iter().min().copied().unwrap_or(self.ttl_ms);
-                let who = match (quiet.len(), self.voters) {
-                    (_, 1) => "the only voter has not heard".to_owned(),
+                let votes = self.voters.contains(&record.agent_id);
+                let others = self.voters.len() - usize::from(votes);
+                let who = match (quiet.len(), others) {
+                    (_, 1) if !votes => "the only voter has not heard".to_owned(),
+                    (quiet, all) if quiet == all && votes => {
+                        format!("none of the {all} other voters has heard")
+                    }
                     (quiet, all) if quiet == all => {
                         format!("none of the {all} voters has heard")
                     }
-                    (quiet, all) => format!("{quiet} of {all} voters have not heard"),
+                    (quiet, _) => {
+                        format!("{quiet} of {} voters have not heard", self.voters.len())
+                    }
                 };
                 format!("{who} the agent of host '{host}' for {silent_ms} ms")
             }

@@ -145,4 +145,12 @@ impl Checks {
         }
         Ok(())
     }
+
+    /// How long ago the newest report of an agent's server, that a voter has received, was made.
+    #[must_use]
+    pub fn report_age_ms(&self, voter: AgentId, about: AgentId, now_ms: u64) -> Option<u64> {
+        self.heard
+            .get(&(voter, about))
+            .map(|heard| now_ms.saturating_sub(heard.made_ms))
+    }
 }

@@ -49,6 +49,8 @@ pub struct Group {
     pub learners: BTreeSet<AgentId>,
     /// Grows with each election.
     pub term: u64,
+    /// When the last one was.
+    pub elected_ms: u64,
     /// Who leads.
     pub leader: Option<AgentId>,
     /// Since when the leader has lacked a majority.

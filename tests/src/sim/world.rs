@@ -34,6 +34,8 @@ const LEASE_MS: u64 = 700;
 const SETTLE_MS: u64 = 90_000;
 /// And stay so for so long.
 const QUIET_MS: u64 = 12_000;
+/// In a world without changes for so long, what is shown has to be true.
+const STABLE_MS: u64 = 8_000;
 /// Lines of the trace that are kept.
 const TRACE_LINES: usize = 400;
 
@@ -100,6 +102,7 @@ pub struct World {
     removing: Vec<(AgentId, u64)>,
     leaving: BTreeSet<AgentId>,
     steps: u64,
+    fault_ms: u64,
     /// The newest lines of what happened.
     pub trace: VecDeque<String>,
     digest: DefaultHasher,
@@ -142,6 +145,7 @@ impl World {
             removing: Vec::new(),
             leaving: BTreeSet::new(),
             steps: 0,
+            fault_ms: 0,
             trace: VecDeque::new(),
             digest: DefaultHasher::new(),
         };
@@ -477,6 +481,7 @@ impl World {
             }
             Event::Fault(fault) => {
                 self.note(format!("{fault:?}"));
+                self.fault_ms = self.fault_ms.max(self.now_ms);
                 self.fault(fault);
             }
         }
@@ -665,6 +670,42 @@ impl World {
         }
     }
 
+    /// In a world in which nothing has changed for a while, also one that is half cut, what is shown is true: nobody
+    /// is ONLINE whom no voter hears that the leader hears, and nobody UNREACHABLE whom a majority hears.
+    fn check_stable(&self, reach: &BTreeSet<AgentId>) {
+        let since = self.fault_ms.max(self.group.elected_ms);
+        let quiet = self.now_ms.saturating_sub(since) > STABLE_MS
+            && self.disk_ms == 0
+            && self.group.pending.is_empty();
+        let state = self.group.state();
+        if !quiet || self.now_ms % 100 != 0 || state.voters != self.group.voters {
+            return;
+        }
+        let ttl_ms = Timing::of(&state).ttl_ms;
+        let long_ms = ttl_ms + 4_000;
+        for member in state.members.values() {
+            let age = |v: &&AgentId| {
+                self.checks
+                    .report_age_ms(**v, member.agent_id, self.now_ms)
+                    .unwrap_or(u64::MAX)
+            };
+            let lack = |v: &&AgentId| **v != member.agent_id && age(v) > long_ms;
+            let reached = || state.voters.intersection(reach);
+            let shown = member.state.word();
+            if member.state == MemberState::Online
+                && reached().filter(lack).count() >= state.majority()
+            {
+                self.fail(&format!("{} is {shown} and not heard", member.name));
+            }
+            let hear = |v: &&AgentId| **v != member.agent_id && age(v) <= ttl_ms / 2;
+            if member.state == MemberState::Unreachable
+                && reached().filter(hear).count() >= state.majority()
+            {
+                self.fail(&format!("{} is {shown} and heard", member.name));
+            }
+        }
+    }
+
     // ---- the total order
 
     fn reach(&self, index: usize) -> BTreeSet<AgentId> {
@@ -688,6 +729,7 @@ impl World {
                     self.group.lost_since_ms = None;
                     self.commit_ready();
                     self.replicate(leader, &reach);
+                    self.check_stable(&reach);
                 } else {
                     let since = *self.group.lost_since_ms.get_or_insert(now_ms);
                     if now_ms - since > LEASE_MS {
@@ -737,6 +779,7 @@ impl World {
             }
         }
         self.group.leader = Some(id);
+        self.group.elected_ms = self.now_ms;
         self.group.election = None;
         self.group.lost_since_ms = None;
         let clock = self.nodes[index].clock(self.now_ms);
@@ -957,6 +1000,7 @@ impl World {
             Fault::PauseAgent(host, ms) => {
                 if let Some(index) = self.node_at(host) {
                     self.nodes[index].paused_until_ms = self.now_ms + ms;
+                    self.fault_ms = self.fault_ms.max(self.now_ms + ms);
                 }
             }
             Fault::Isolate(host) => self.network.isolate(host, hosts),
