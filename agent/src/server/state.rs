@@ -61,11 +61,20 @@ struct Active {
     replace: oneshot::Sender<()>,
 }
 
+/// What was known of our server's process before one came that has not said yet who it is.
+#[derive(Debug)]
+struct Predecessor {
+    process: ProcessState,
+    watched: Option<Arc<Process>>,
+    announced: bool,
+}
+
 #[derive(Debug)]
 struct Inner {
     now: ServerSnapshot,
     active: Option<Active>,
     announced: bool,
+    predecessor: Option<Predecessor>,
     connections: u64,
     build_note: Option<String>,
     link_note: Option<String>,
@@ -89,6 +98,7 @@ impl State {
                 now: ServerSnapshot::default(),
                 active: None,
                 announced: false,
+                predecessor: None,
                 connections: 0,
                 build_note: None,
                 link_note: None,
@@ -152,6 +162,7 @@ impl State {
     pub(super) fn forget(&self) {
         let mut inner = self.lock();
         inner.active = None;
+        inner.predecessor = None;
         self.process.send_replace(None);
         inner.announced = false;
         inner.build_note = None;
@@ -172,6 +183,7 @@ impl State {
         if known {
             check_bound(&inner, &newcomer.identity)?;
         } else if let Some(last) = &inner.now.identity
+            && !newcomer.identity.datadir.is_empty()
             && last.datadir != newcomer.identity.datadir
         {
             return Err(Refusal::NotKnownYet);
@@ -205,10 +217,16 @@ impl State {
             None => newcomer.identity.pid,
         };
         if !same_process {
+            let before = Predecessor {
+                process: inner.now.process.clone(),
+                watched: self.process.send_replace(newcomer.process),
+                announced: inner.announced,
+            };
+            // Until it has said who it is, it is only likely to be our server.
+            inner.predecessor = (!known && inner.now.bound.is_some()).then_some(before);
             // What another process reported says nothing of this one.
             inner.now.report = None;
             inner.announced = false;
-            self.process.send_replace(newcomer.process);
         }
         inner.now.process = ProcessState::Running { pid };
         inner.now.linked = true;
@@ -216,6 +234,7 @@ impl State {
         inner.link_note = None;
         inner.build_note = None;
         if known {
+            inner.predecessor = None;
             take_identity(&mut inner, newcomer.identity);
         }
         self.publish(&mut inner, true);
@@ -228,7 +247,11 @@ impl State {
         if !is_active(&inner, id) || identity.member_id.is_empty() {
             return Ok(());
         }
-        check_bound(&inner, &identity)?;
+        if let Err(refusal) = check_bound(&inner, &identity) {
+            self.disown(&mut inner);
+            return Err(refusal);
+        }
+        inner.predecessor = None;
         if inner.now.identity.as_ref() != Some(&identity) {
             take_identity(&mut inner, identity);
             self.publish(&mut inner, true);
@@ -318,6 +341,19 @@ impl State {
             inner.build_note = note;
             self.publish(&mut inner, false);
         }
+    }
+
+    /// The linked process turned out to be another server: what was known of ours before it came holds again.
+    fn disown(&self, inner: &mut Inner) {
+        inner.active = None;
+        inner.now.linked = false;
+        if let Some(before) = inner.predecessor.take() {
+            inner.now.process = before.process;
+            inner.now.report = None;
+            inner.announced = before.announced;
+            self.process.send_replace(before.watched);
+        }
+        self.publish(inner, true);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -251,6 +251,40 @@ fn a_starting_server_is_taken_before_its_id_is_known_where_it_can_be_no_other() 
     elsewhere.identity.datadir = "/srv/other".into();
     assert_eq!(state.admit(elsewhere).unwrap_err(), Refusal::NotKnownYet);
     state.identify(again.id, identity("a")).unwrap();
+    let mut unsaid = unknown("a", None);
+    unsaid.identity.datadir = String::new();
+    state.admit(unsaid).unwrap();
+}
+
+#[test]
+fn a_starting_server_that_turns_out_to_be_another_leaves_ours_as_it_was() {
+    let state = State::new();
+    let (mut ours, other) = (Child::new(), Child::new());
+    let process = ours.process();
+    let id = state
+        .admit(Newcomer {
+            process: process.clone(),
+            ..newcomer("a")
+        })
+        .unwrap()
+        .id;
+    state.bye(id, "SHUTDOWN", true);
+    ours.kill();
+    state.process_gone(&process.unwrap(), None);
+    let before = state.watch().borrow().clone();
+
+    let mut unsaid = unknown("b", other.process());
+    unsaid.identity.datadir = String::new();
+    let id = state.admit(unsaid).unwrap().id;
+    assert_eq!(
+        state.watch().borrow().process,
+        ProcessState::Running { pid: other.0.id() }
+    );
+    assert!(state.identify(id, identity("b")).is_err());
+    let after = state.watch().borrow().clone();
+    assert_eq!(after.process, before.process);
+    assert!(!after.linked);
+    assert_eq!(after.identity, before.identity);
 }
 
 #[test]
