@@ -9,6 +9,7 @@ mod config;
 mod events;
 mod generate;
 mod init;
+mod install;
 mod join;
 mod leave;
 mod members;
@@ -68,6 +69,10 @@ enum Command {
     Remove(remove::Remove),
     /// Go on with this host alone after a majority is lost for good
     Recover(recover::Recover),
+    /// Put the plugin into the local server, over SQL
+    Install(install::Install),
+    /// Take the plugin out of the local server
+    Uninstall(install::Uninstall),
     /// How the cluster is, in a few lines
     Status(status::Status),
     /// The database servers
@@ -211,6 +216,8 @@ async fn run(
         Command::Leave(command) => command.run(&mut context).await,
         Command::Remove(command) => command.run(&mut context).await,
         Command::Recover(command) => command.run(&mut context).await,
+        Command::Install(command) => command.run(&mut context).await,
+        Command::Uninstall(command) => command.run(&mut context).await,
         Command::Status(command) => command.run(&mut context).await,
         Command::Members(command) => command.run(&mut context).await,
         Command::Agents(command) => command.run(&mut context).await,

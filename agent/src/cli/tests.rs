@@ -534,3 +534,22 @@ async fn following_into_a_closed_pipe_ends_quietly() {
     let status = run(cli, socket, Style::default(), &mut closed, &mut err).await;
     assert_eq!((status, err.len()), (0, 0));
 }
+
+#[tokio::test]
+async fn install_without_a_server_says_what_to_name() {
+    let served = Served::new(Fake::empty()).await;
+    for command in ["install", "uninstall"] {
+        let ran = muster(&served, &[command, "--socket", "/nonexistent/mysqld.sock"]).await;
+        assert_eq!((ran.status, ran.out.as_str()), (1, ""), "{}", ran.err);
+        assert!(
+            ran.err.starts_with(
+                "muster: cannot connect to the server at /nonexistent/mysqld.sock as root: "
+            ),
+            "{}",
+            ran.err
+        );
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+    }
+    let ran = muster(&served, &["install", "--password", "secret"]).await;
+    assert_eq!(ran.status, 2, "a password never stands on a command line");
+}
