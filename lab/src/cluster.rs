@@ -196,7 +196,7 @@ impl Cluster {
             rows.len() == members
                 && rows
                     .values()
-                    .all(|row| row["MEMBER_STATE"].as_deref() == Some("ONLINE"))
+                    .all(|row| column(row, "MEMBER_STATE") == Some("ONLINE"))
         })
         .await
         .map(drop)
@@ -237,7 +237,12 @@ impl Cluster {
             for &index in nodes {
                 let rows = self.members(index).await?;
                 all_good &= good(&rows);
-                views.extend(rows.values().next().and_then(|row| row["VIEW_ID"].clone()));
+                views.extend(
+                    rows.values()
+                        .next()
+                        .and_then(|row| column(row, "VIEW_ID"))
+                        .map(str::to_owned),
+                );
                 let _ = write!(
                     seen,
                     "{} shows {}; ",
@@ -268,7 +273,12 @@ impl Cluster {
             .await?;
         Ok(rows
             .into_iter()
-            .map(|row| (row["MEMBER_NAME"].clone().unwrap_or_default(), row))
+            .map(|row| {
+                (
+                    column(&row, "MEMBER_NAME").unwrap_or_default().to_owned(),
+                    row,
+                )
+            })
             .collect())
     }
 
@@ -400,10 +410,16 @@ pub async fn uninstall_plugins(server: &Server) -> Result<()> {
     Ok(())
 }
 
+/// One column of a row; `None` for NULL, and where there is no such column.
+#[must_use]
+pub fn column<'a>(row: &'a TableRow, name: &str) -> Option<&'a str> {
+    row.get(name).and_then(Option::as_deref)
+}
+
 /// "n1 ONLINE PRIMARY, n2 OFFLINE REPLICA (view 12)".
 #[must_use]
 pub fn brief(rows: &BTreeMap<String, TableRow>) -> String {
-    let get = |row: &TableRow, column: &str| row.get(column).cloned().flatten().unwrap_or_default();
+    let get = |row, name| column(row, name).unwrap_or("?");
     let members: Vec<String> = rows
         .iter()
         .map(|(name, row)| {
@@ -414,14 +430,8 @@ pub fn brief(rows: &BTreeMap<String, TableRow>) -> String {
             )
         })
         .collect();
-    let view = rows
-        .values()
-        .next()
-        .map(|row| get(row, "VIEW_ID"))
-        .unwrap_or_default();
-    if members.is_empty() {
-        "no rows".to_owned()
-    } else {
-        format!("{} (view {view})", members.join(", "))
+    match rows.values().next() {
+        Some(row) => format!("{} (view {})", members.join(", "), get(row, "VIEW_ID")),
+        None => "no rows".to_owned(),
     }
 }
