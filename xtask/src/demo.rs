@@ -102,6 +102,7 @@ async fn server_killed_and_started(cluster: &mut Cluster) -> Result<()> {
     let watch = Watch::begin(cluster, victim, &name, "OFFLINE").await?;
     let at = cluster.node(victim).server()?.running()?.kill();
     watch.report(at).await?;
+    say_why(cluster).await?;
     show(cluster, 0).await?;
 
     print(&format!("\n==> starting {name}'s server again\n"));
@@ -127,6 +128,7 @@ async fn agent_stopped_and_started(cluster: &mut Cluster) -> Result<()> {
         let at = Instant::now();
         cluster.node(victim).agent.stop().await?;
         watch.report(at).await?;
+        say_why(cluster).await?;
     } else {
         // One of two agents is no majority: nothing can be decided, and every server says so.
         let at = Instant::now();
@@ -168,6 +170,16 @@ async fn agent_stopped_and_started(cluster: &mut Cluster) -> Result<()> {
     }
     cluster.wait_until_all_online().await?;
     show_everywhere(cluster).await
+}
+
+/// The reason of the newest event, in the cluster's own words.
+async fn say_why(cluster: &Cluster) -> Result<()> {
+    let query =
+        "SELECT REASON FROM INFORMATION_SCHEMA.CLUSTER_EVENTS ORDER BY EVENT_ID DESC LIMIT 1";
+    if let Some(reason) = cluster.node(0).server()?.value(query).await? {
+        print(&format!("    reason: {reason}\n"));
+    }
+    Ok(())
 }
 
 async fn wait_for_quorum(cluster: &Cluster, wanted: &str) -> Result<()> {
