@@ -297,6 +297,8 @@ impl Agent {
             .env("MUSTER_CONTROL_SOCKET", self.control_socket());
         command
             .stdin(std::process::Stdio::null())
+            // Ctrl-C is for us; we end what we started in order.
+            .process_group(0)
             .kill_on_drop(true);
         let output = tokio::time::timeout(LIMIT, command.output())
             .await

@@ -5,12 +5,15 @@
 //! ([`crate::run_dir`]).
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 type Action = Box<dyn FnOnce() + Send>;
 
 /// What is to be undone, in the order of registration.
 static PENDING: Mutex<BTreeMap<u64, Action>> = Mutex::new(BTreeMap::new());
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 fn pending() -> MutexGuard<'static, BTreeMap<u64, Action>> {
     PENDING.lock().unwrap_or_else(PoisonError::into_inner)
@@ -59,6 +62,14 @@ pub fn all() {
     }
 }
 
+/// For the end of a program: where it was interrupted, waits until the cleaning up is done and the process ends, so that
+/// nothing is said of failures that the interruption itself made.
+pub fn leave_if_interrupted() {
+    while INTERRUPTED.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
+}
+
 /// Starts, once, the thread that cleans up when the process is told to end.
 fn watch_for_interrupts() {
     static STARTED: OnceLock<()> = OnceLock::new();
@@ -93,6 +104,7 @@ fn wait_for_interrupt() {
         })
     });
     if let Some(code) = code {
+        INTERRUPTED.store(true, Ordering::SeqCst);
         crate::progress::say("interrupted: stopping what was started");
         all();
         std::process::exit(code);

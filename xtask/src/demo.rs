@@ -9,7 +9,7 @@ use muster_lab::install::Which;
 use muster_lab::kept::Kept;
 use muster_lab::packages::Freshness;
 use muster_lab::progress::say;
-use muster_lab::{Cache, Install, Kind, sql};
+use muster_lab::{Cache, Install, Kind};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use tokio::task::JoinSet;
@@ -123,22 +123,11 @@ async fn agent_stopped_and_started(cluster: &mut Cluster) -> Result<()> {
     print(&format!(
         "\n==> stopping {name}'s agent (its server goes on)\n"
     ));
-    if cluster.nodes().len() > 2 {
-        let watch = Watch::begin(cluster, victim, &name, "UNREACHABLE").await?;
-        let at = Instant::now();
-        cluster.node(victim).agent.stop().await?;
-        watch.report(at).await?;
-        say_why(cluster).await?;
-    } else {
-        // One of two agents is no majority: nothing can be decided, and every server says so.
-        let at = Instant::now();
-        cluster.node(victim).agent.stop().await?;
-        wait_for_quorum(cluster, "NO").await?;
-        print(&format!(
-            "    n1 shows QUORUM = NO after {} ms: one of two agents is no majority\n",
-            at.elapsed().as_millis()
-        ));
-    }
+    let watch = Watch::begin(cluster, victim, &name, "UNREACHABLE").await?;
+    let at = Instant::now();
+    cluster.node(victim).agent.stop().await?;
+    watch.report(at).await?;
+    say_why(cluster).await?;
     show(cluster, 0).await?;
     let view = cluster.view(victim).await?;
     let column = |name: &str| {
@@ -154,20 +143,10 @@ async fn agent_stopped_and_started(cluster: &mut Cluster) -> Result<()> {
     ));
 
     print(&format!("\n==> starting {name}'s agent again\n"));
-    if cluster.nodes().len() > 2 {
-        let watch = Watch::begin(cluster, victim, &name, "ONLINE").await?;
-        let at = Instant::now();
-        cluster.node_mut(victim).agent.start_again().await?;
-        watch.report(at).await?;
-    } else {
-        let at = Instant::now();
-        cluster.node_mut(victim).agent.start_again().await?;
-        wait_for_quorum(cluster, "YES").await?;
-        print(&format!(
-            "    n1 shows QUORUM = YES after {} ms\n",
-            at.elapsed().as_millis()
-        ));
-    }
+    let watch = Watch::begin(cluster, victim, &name, "ONLINE").await?;
+    let at = Instant::now();
+    cluster.node_mut(victim).agent.start_again().await?;
+    watch.report(at).await?;
     cluster.wait_until_all_online().await?;
     show_everywhere(cluster).await
 }
@@ -179,21 +158,6 @@ async fn say_why(cluster: &Cluster) -> Result<()> {
     if let Some(reason) = cluster.node(0).server()?.value(query).await? {
         print(&format!("    reason: {reason}\n"));
     }
-    Ok(())
-}
-
-async fn wait_for_quorum(cluster: &Cluster, wanted: &str) -> Result<()> {
-    let limit_ms = u64::try_from(LIMIT.as_millis()).unwrap_or(u64::MAX);
-    sql::wait_for(&format!("QUORUM = {wanted} on n1"), limit_ms, async || {
-        let view = cluster.view(0).await?;
-        let quorum = view.get("QUORUM").cloned().flatten();
-        Ok(if quorum.as_deref() == Some(wanted) {
-            Ok(())
-        } else {
-            Err(format!("{quorum:?}"))
-        })
-    })
-    .await?;
     Ok(())
 }
 

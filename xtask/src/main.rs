@@ -81,6 +81,7 @@ async fn main() -> ExitCode {
         Command::Fix => check::fix().await,
         Command::Fuzz { name, seconds } => test::fuzz(name.as_deref(), seconds).await,
     };
+    muster_lab::cleanup::leave_if_interrupted();
     muster_lab::cleanup::all();
     match result {
         Ok(true) => ExitCode::SUCCESS,
