@@ -18,7 +18,6 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use super::bindings::{muster_field_head, muster_maria_field_info, muster_maria_schema_table};
 use super::fields::{Nulls, Rows, Stores};
 use super::layout::{Finder, Open, Preset, check_description};
-use super::memory;
 use super::plugins::{Fill, fail};
 use super::symbols::{find, function, need};
 use crate::statement::StatementKey;
@@ -216,16 +215,16 @@ unsafe fn null_bits(
     specs: &[ColumnSpec],
 ) -> Result<NullBits, String> {
     let mut bits = vec![None; specs.len()];
-    // SAFETY: columns of the open table; every one begins with its class and the address of its value.
-    let columns: Vec<(usize, usize, Vec<usize>)> = unsafe {
+    // SAFETY: columns of the open table; every one begins with its class and the address of its value, and is larger
+    // than the words read here: what finds the table and the server's own virtual methods follow them.
+    let columns: Vec<(usize, usize, [usize; NULL_BYTE_WORDS.end])> = unsafe {
         (0..specs.len())
             .map(|at| {
                 let head = open.field(at).cast::<muster_field_head>();
-                let words = memory::words(head as usize, NULL_BYTE_WORDS.end)?;
-                Some(((*head).vtable as usize, (*head).ptr as usize, words))
+                let words = head.cast::<[usize; NULL_BYTE_WORDS.end]>().read();
+                ((*head).vtable as usize, (*head).ptr as usize, words)
             })
-            .collect::<Option<_>>()
-            .ok_or("Muster: a column of the server cannot be read")?
+            .collect()
     };
     let used = |at: usize| columns[at].0 != functions.unused;
     if !(0..specs.len()).any(|at| used(at) && specs[at].nullable) {
