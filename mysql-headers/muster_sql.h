@@ -129,6 +129,18 @@ struct muster_mysql_string_converter {
   _Bool (*convert_to_buffer)(void *string, char *buffer, unsigned long length, const char *charset);
 };
 
+/* MySQL: Server_state_observer, what the server calls in the course of its life */
+struct muster_mysql_server_state_observer {
+  unsigned int length;
+  int (*before_handle_connection)(void *param);
+  int (*before_recovery)(void *param);
+  int (*after_engine_recovery)(void *param);
+  int (*after_recovery)(void *param);
+  int (*before_server_shutdown)(void *param);
+  int (*after_server_shutdown)(void *param);
+  int (*after_dd_upgrade)(void *param);
+};
+
 /* MariaDB: MYSQL_FIELD */
 struct muster_maria_field {
   const char *name;

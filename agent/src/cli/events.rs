@@ -105,10 +105,7 @@ impl Events {
                 rows.text(&event.event_time),
                 rows.text(&event.event_type),
                 rows.text(member(event)),
-                match mood(event) {
-                    Some(mood) => rows.mood(&change(event), mood),
-                    None => rows.text(&change(event)),
-                },
+                rows.mood(&change(event), mood(event)),
                 rows.text(&event.reason),
             ];
             rows.push(cells);
@@ -130,10 +127,7 @@ impl Events {
                     clean(&event.event_time),
                     clean(&event.event_type),
                     clean(member(event)),
-                    match mood(event) {
-                        Some(mood) => context.style.mood(&clean(&change(event)), mood),
-                        None => clean(&change(event)).into_owned(),
-                    },
+                    context.style.mood(&clean(&change(event)), mood(event)),
                     clean(&event.reason),
                 )?;
             }
@@ -165,8 +159,6 @@ pub(super) fn change(event: &Event) -> String {
     }
 }
 
-/// Good or bad news, where the change is one of state; other changes are neither.
-pub(super) fn mood(event: &Event) -> Option<Mood> {
-    let state = event.state.as_deref()?;
-    (event.event_type == "MEMBER_STATE").then(|| Mood::of_state(state))
+pub(super) fn mood(event: &Event) -> Mood {
+    event.state.as_deref().map_or(Mood::Good, Mood::of_state)
 }

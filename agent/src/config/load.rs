@@ -41,16 +41,6 @@ pub fn load(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     host_name: &str,
 ) -> Result<Loaded, ConfigError> {
-    load_with(Path::new(CONFIG_PATH), overrides, environment, host_name)
-}
-
-/// [`load`] with another place for the file that nobody named.
-pub(super) fn load_with(
-    usual: &Path,
-    overrides: &Overrides,
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
-    host_name: &str,
-) -> Result<Loaded, ConfigError> {
     let environment: BTreeMap<OsString, OsString> = environment
         .into_iter()
         .filter(|(name, _)| name.as_encoded_bytes().starts_with(b"MUSTER_"))
@@ -62,7 +52,7 @@ pub(super) fn load_with(
     let mut draft = Draft::default();
     let (path, must_exist) = match named {
         Some(path) => (path, true),
-        None => (usual.to_owned(), false),
+        None => (PathBuf::from(CONFIG_PATH), false),
     };
     let text = read(&path, must_exist)?;
     let file = text.as_ref().map(|_| path.clone());

@@ -52,7 +52,7 @@ impl FactsThread {
     pub fn run(self) {
         let mut reader = Reader::new(self);
         while !reader.thread.shared.stopping() {
-            let pause = match reader.thread.server.phase() {
+            let pause = match reader.phase() {
                 Phase::Starting => START_POLL,
                 Phase::Serving => reader.round(boot_ms()),
                 Phase::Stopping => {
@@ -78,6 +78,7 @@ struct Reader {
     channels_due_ms: u64,
     identity_due_ms: u64,
     open_due_ms: u64,
+    lost_ms: u64,
 }
 
 impl Reader {
@@ -95,13 +96,19 @@ impl Reader {
             channels_due_ms: 0,
             identity_due_ms: 0,
             open_due_ms: 0,
+            lost_ms: 0,
         }
+    }
+
+    fn phase(&self) -> Phase {
+        self.thread.shared.phase(self.thread.server)
     }
 
     fn close(&mut self) {
         if self.session.is_some() {
             let _inside = self.thread.shared.inside();
             self.session = None;
+            self.thread.shared.set_session_open(false);
         }
     }
 
@@ -133,7 +140,14 @@ impl Reader {
                 return Ok(());
             }
             let _inside = shared.inside();
-            self.session = Some(self.thread.server.open_session()?);
+            shared.set_session_open(true);
+            match self.thread.server.open_session() {
+                Ok(session) => self.session = Some(session),
+                Err(error) => {
+                    shared.set_session_open(false);
+                    return Err(error);
+                }
+            }
             self.all_due_ms = 0;
             self.identity_due_ms = 0;
         }
@@ -220,24 +234,28 @@ impl Reader {
 
     fn failed(&mut self, now_ms: u64, error: &SqlError) {
         // A server that stops closes our session; that is no trouble to speak of.
-        if self.thread.server.phase() != Phase::Serving {
+        if self.phase() != Phase::Serving {
             self.close();
             return;
-        }
-        let first = self.known.trouble.is_none();
-        match error {
-            // Killed by hand, most likely: take a new one at once, but not in a tight loop.
-            SqlError::Lost(_) => {
-                self.close();
-                self.open_due_ms = if first { now_ms } else { now_ms + REOPEN_MS };
-            }
-            SqlError::NoSession(_) => self.open_due_ms = now_ms + REOPEN_MS,
-            SqlError::Server { .. } => {}
         }
         let sentence = format!(
             "the state of this server could not be read: {error}; it is tried again all the time"
         );
         self.voice.say(now_ms, Level::Warning, &sentence);
+        match error {
+            SqlError::Lost(_) => {
+                self.close();
+                // Killed by hand, most likely: a new one at once, and no trouble unless that fails as well.
+                if self.known.trouble.is_none() && now_ms >= self.lost_ms + REOPEN_MS {
+                    self.lost_ms = now_ms;
+                    self.open_due_ms = now_ms;
+                    return;
+                }
+                self.open_due_ms = now_ms + REOPEN_MS;
+            }
+            SqlError::NoSession(_) => self.open_due_ms = now_ms + REOPEN_MS,
+            SqlError::Server { .. } => {}
+        }
         self.set_trouble(Some(sentence));
         self.thread.shared.tell(self.known.clone());
     }

@@ -259,6 +259,12 @@ impl Session for FakeSession {
                 ),
             });
         }
+        if sql == "SHOW REPLICAS" {
+            let text =
+                "Access denied; you need (at least one of) the REPLICATION SLAVE privilege(s)"
+                    .to_owned();
+            return Err(SqlError::Server { code: 1227, text });
+        }
         if sql.contains("user_variables_by_thread") {
             return Ok(rows(&["Replica_UUID"], &["uuid-of-replica"]));
         }

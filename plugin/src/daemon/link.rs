@@ -28,6 +28,8 @@ use crate::snapshot::{self, AgentState, Snapshot};
 
 /// The longest sleep: how late a stop of the server or a switched `read_only` may be noticed.
 const TICK_MS: u64 = 20;
+/// The socket and the silence of its peer are looked at as often as this, even if nothing happens.
+const LOOK_MS: u64 = 100;
 /// First and longest pause between two attempts to connect, before jitter.
 const RETRY_MS_MIN: u64 = 50;
 /// See [`RETRY_MS_MIN`].
@@ -55,11 +57,15 @@ impl LinkThread {
     /// Runs until told to stop.
     pub fn run(self) {
         let mut link = Link::new(self);
+        let mut woken = true;
         while !link.thread.shared.stopping() {
             let now_ms = boot_ms();
-            link.watch_server();
-            link.step(now_ms);
-            link.sleep(now_ms);
+            let changed = link.watch_server();
+            if woken || changed || now_ms >= link.due_ms {
+                link.step(now_ms);
+                link.due_ms = link.next_due_ms(now_ms);
+            }
+            woken = link.sleep();
         }
         link.close();
     }
@@ -73,6 +79,7 @@ struct Link {
     picture: Picture,
     phase: Phase,
     quick: Quick,
+    due_ms: u64,
     retry_ms: u64,
     retry_at_ms: u64,
     started_ms: u64,
@@ -94,6 +101,7 @@ impl Link {
             picture,
             phase: Phase::Starting,
             quick: Quick::default(),
+            due_ms: 0,
             retry_ms: RETRY_MS_MIN,
             retry_at_ms: 0,
             started_ms: boot_ms(),
@@ -106,22 +114,24 @@ impl Link {
         }
     }
 
-    /// What can be seen of the server without a statement; wakes the facts thread when it changed.
-    fn watch_server(&mut self) {
-        let (phase, quick) = (self.thread.server.phase(), self.thread.server.quick());
-        if (phase, quick) != (self.phase, self.quick) {
+    /// What can be seen of the server without a statement; wakes the facts thread when that changed, and says so.
+    fn watch_server(&mut self) -> bool {
+        let phase = self.thread.shared.phase(self.thread.server);
+        let quick = self.thread.server.quick();
+        let changed = (phase, quick) != (self.phase, self.quick);
+        if changed {
             (self.phase, self.quick) = (phase, quick);
             self.thread.shared.facts_bell.ring();
         }
+        changed
     }
 
     fn step(&mut self, now_ms: u64) {
         let known = self.thread.shared.known();
-        // A serving server can be asked who it is, in a moment: then the greeting says it.
-        let anonymous =
-            known.identity.is_none() && self.phase == Phase::Serving && known.trouble.is_none();
-        let early = anonymous && now_ms < self.started_ms + IDENTITY_MS;
-        if self.connection.is_none() && now_ms >= self.retry_at_ms && !early {
+        if self.connection.is_none()
+            && now_ms >= self.retry_at_ms
+            && !self.will_be_known(now_ms, &known)
+        {
             self.connect(now_ms, &known);
         }
         if let Some(mut connection) = self.connection.take() {
@@ -129,6 +139,26 @@ impl Link {
                 Ok(()) => self.connection = Some(connection),
                 Err(end) => self.down(now_ms, &end),
             }
+        }
+    }
+
+    /// A serving server can be asked who it is, in a moment: then the greeting says it.
+    fn will_be_known(&self, now_ms: u64, known: &Known) -> bool {
+        known.identity.is_none()
+            && known.trouble.is_none()
+            && self.phase == Phase::Serving
+            && now_ms < self.started_ms + IDENTITY_MS
+    }
+
+    /// When there is something to do even if nothing happens.
+    fn next_due_ms(&self, now_ms: u64) -> u64 {
+        match &self.connection {
+            // What waits to be written goes first, and the socket says when.
+            Some(connection) if connection.wants_to_write() || !connection.welcomed() => {
+                now_ms + LOOK_MS
+            }
+            Some(_) => self.report_due_ms.clamp(now_ms + 1, now_ms + LOOK_MS),
+            None => self.retry_at_ms.clamp(now_ms + TICK_MS, now_ms + LOOK_MS),
         }
     }
 
@@ -291,24 +321,31 @@ impl Link {
         }
     }
 
-    fn sleep(&self, now_ms: u64) {
-        let due_ms = match &self.connection {
-            Some(_) => self.report_due_ms.max(now_ms + 1),
-            None => self.retry_at_ms,
-        };
-        let pause = Duration::from_millis(due_ms.saturating_sub(boot_ms()).min(TICK_MS));
+    /// Sleeps a tick at most; true if the bell or the socket ended it.
+    fn sleep(&self) -> bool {
+        let pause = Duration::from_millis(self.due_ms.saturating_sub(boot_ms()).clamp(1, TICK_MS));
         let bell = &self.thread.shared.link_bell;
-        let mut fds = vec![PollFd::new(bell, PollFlags::IN)];
+        let mut fds = [
+            PollFd::new(bell, PollFlags::IN),
+            PollFd::new(bell, PollFlags::empty()),
+        ];
         if let Some(connection) = &self.connection {
             let mut flags = PollFlags::IN;
             flags.set(PollFlags::OUT, connection.wants_to_write());
-            fds.push(PollFd::new(connection, flags));
+            fds[1] = PollFd::new(connection, flags);
         }
-        if wait_any(&mut fds, pause).is_err() {
-            // No memory for a poll: try again a little later rather than spin.
-            std::thread::sleep(Duration::from_millis(TICK_MS));
+        match wait_any(&mut fds, pause) {
+            Ok(0) => false,
+            Ok(_) => {
+                bell.hush();
+                true
+            }
+            Err(_) => {
+                // No memory for a poll: try again a little later rather than spin.
+                std::thread::sleep(Duration::from_millis(TICK_MS));
+                true
+            }
         }
-        bell.hush();
     }
 
     /// The last words, and the last picture.

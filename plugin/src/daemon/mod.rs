@@ -39,6 +39,11 @@ use crate::{BUILD, counters, snapshot};
 /// Both threads together get this long to end. Only a statement that hangs inside the server can take longer.
 const STOP_BOUND: Duration = Duration::from_secs(3);
 
+/// How long a server that is about to stop waits for our session to close; in most cases that takes microseconds.
+const CLOSE_BOUND: Duration = Duration::from_secs(1);
+/// A statement of ours that takes longer hangs.
+const STALLED_MS: u64 = 1_000;
+
 /// Statics survive an uninstall, because the file stays mapped; so what runs is here, and only what runs.
 static STATE: Mutex<State> = Mutex::new(State {
     running: None,
@@ -67,6 +72,32 @@ pub fn start(settings: Settings, server: &'static dyn ServerApi) -> Result<(), S
     }
     counters::reset();
     state.running = Some(Daemon::start(settings, server)?);
+    Ok(())
+}
+
+/// Called by the server when it is about to stop, where it tells. It counts its sessions a moment later and waits for
+/// them; so this returns when ours is closed, or after a moment if that hangs.
+pub fn server_stops() {
+    // Whoever holds the lock is starting or stopping the threads, and needs no telling.
+    if let Ok(state) = STATE.try_lock()
+        && let Some(daemon) = &state.running
+    {
+        daemon.shared.server_stops(CLOSE_BOUND);
+    }
+}
+
+/// Whether [`stop`] would find every thread able to end in time; else a sentence.
+pub fn ready_to_stop() -> Result<(), String> {
+    let state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let stalled_ms = state
+        .running
+        .as_ref()
+        .map_or(0, |daemon| daemon.shared.stalled_ms(clock::boot_ms()));
+    if stalled_ms > STALLED_MS {
+        return Err(format!(
+            "its thread muster-facts has been inside one statement of this server for {stalled_ms} ms; uninstall it when that has ended"
+        ));
+    }
     Ok(())
 }
 

@@ -165,11 +165,37 @@ pub fn channels(session: &mut dyn Session, flavor: Flavor) -> Result<Vec<Channel
         Flavor::Mysql => "SHOW REPLICA STATUS",
         Flavor::Mariadb => "SHOW ALL SLAVES STATUS",
     })?;
-    Ok(rows
+    let mut channels: Vec<Channel> = rows
         .rows
         .iter()
         .filter_map(|row| channel(&rows, row))
-        .collect())
+        .collect();
+    if flavor == Flavor::Mysql {
+        for channel in &mut channels {
+            name_the_worker(session, channel)?;
+        }
+    }
+    Ok(channels)
+}
+
+/// A replica with several workers says only that one of them failed; what happened is told by the worker.
+fn name_the_worker(session: &mut dyn Session, channel: &mut Channel) -> Result<(), SqlError> {
+    let Some(error) = channel
+        .error
+        .as_mut()
+        .filter(|error| error.starts_with("Coordinator stopped"))
+    else {
+        return Ok(());
+    };
+    let name = channel.name.replace('\\', "\\\\").replace('\'', "''");
+    let rows = session.query(&format!(
+        "SELECT LAST_ERROR_MESSAGE AS message FROM performance_schema.replication_applier_status_by_worker \
+         WHERE CHANNEL_NAME = '{name}' AND LAST_ERROR_NUMBER <> 0 ORDER BY LAST_ERROR_TIMESTAMP DESC LIMIT 1"
+    ))?;
+    if let Some(message) = rows.first("message").filter(|message| !message.is_empty()) {
+        *error = clip_text(message);
+    }
+    Ok(())
 }
 
 fn channel(rows: &Rows, row: &[Option<String>]) -> Option<Channel> {
@@ -209,20 +235,25 @@ fn channel(rows: &Rows, row: &[Option<String>]) -> Option<Channel> {
     })
 }
 
-/// The sessions that send the binary log, and the name that each replica gave itself there. `SHOW REPLICAS` would say
-/// the same, but needs a privilege that the plugin's session does not have. With performance_schema=OFF it is empty:
-/// then only the replicas themselves tell whom they replicate from.
+/// The sessions that send the binary log, and the name that each replica gave itself there: what `SHOW REPLICAS` says,
+/// where the session may not ask that. With performance_schema=OFF it is empty; then only the replicas themselves tell
+/// whom they replicate from.
 const MYSQL_REPLICAS: &str = "SELECT STRAIGHT_JOIN DISTINCT v.VARIABLE_VALUE AS Replica_UUID \
      FROM performance_schema.threads t JOIN performance_schema.user_variables_by_thread v USING (THREAD_ID) \
      WHERE t.PROCESSLIST_COMMAND IN ('Binlog Dump', 'Binlog Dump GTID') \
      AND v.VARIABLE_NAME IN ('replica_uuid', 'slave_uuid')";
+/// `ER_SPECIFIC_ACCESS_DENIED_ERROR`.
+const DENIED: u32 = 1227;
 
 /// Replicas that are connected to this server now.
 fn replicas(session: &mut dyn Session, flavor: Flavor) -> Result<Vec<String>, SqlError> {
-    let rows = session.query(match flavor {
-        Flavor::Mysql => MYSQL_REPLICAS,
-        Flavor::Mariadb => "SHOW SLAVE HOSTS",
-    })?;
+    let rows = match flavor {
+        Flavor::Mysql => match session.query("SHOW REPLICAS") {
+            Err(SqlError::Server { code: DENIED, .. }) => session.query(MYSQL_REPLICAS),
+            other => other,
+        },
+        Flavor::Mariadb => session.query("SHOW SLAVE HOSTS"),
+    }?;
     let mut replicas: Vec<String> = rows
         .rows
         .iter()

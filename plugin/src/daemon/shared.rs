@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use muster_link::report::{Facts, Identity};
+use muster_link::report::{Facts, Identity, Phase};
 
 use crate::daemon::clock::boot_ms;
 use crate::daemon::wake::Bell;
+use crate::server::ServerApi;
 
 /// The newest facts, and what is wrong with them.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,10 @@ pub struct Known {
 pub struct Shared {
     /// Both threads must end.
     stop: AtomicBool,
+    /// The server has told that it is about to stop.
+    server_stops: AtomicBool,
+    /// The facts thread holds a session, or is about to.
+    session_open: AtomicBool,
     /// Wakes the link thread.
     pub link_bell: Bell,
     /// Wakes the facts thread.
@@ -43,6 +49,8 @@ impl Shared {
     pub fn new() -> io::Result<Self> {
         Ok(Self {
             stop: AtomicBool::new(false),
+            server_stops: AtomicBool::new(false),
+            session_open: AtomicBool::new(false),
             link_bell: Bell::new()?,
             facts_bell: Bell::new()?,
             known: ArcSwap::default(),
@@ -62,6 +70,35 @@ impl Shared {
         self.stop.load(Ordering::SeqCst)
     }
 
+    /// The server says that it is about to stop: from now on its phase is Stopping. Waits until the session inside it
+    /// is closed, for a moment: true if it is.
+    pub fn server_stops(&self, longest: Duration) -> bool {
+        self.server_stops.store(true, Ordering::SeqCst);
+        self.link_bell.ring();
+        self.facts_bell.ring();
+        let deadline = Instant::now() + longest;
+        while self.session_open.load(Ordering::SeqCst) {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        true
+    }
+
+    /// How far the server is, as it has told or as it shows.
+    pub fn phase(&self, server: &dyn ServerApi) -> Phase {
+        match self.server_stops.load(Ordering::SeqCst) {
+            true => Phase::Stopping,
+            false => server.phase(),
+        }
+    }
+
+    /// See [`server_stops`](Self::server_stops). Set before a session is opened, taken back after it is closed.
+    pub fn set_session_open(&self, open: bool) {
+        self.session_open.store(open, Ordering::SeqCst);
+    }
+
     /// The newest facts.
     pub fn known(&self) -> Arc<Known> {
         self.known.load_full()
@@ -78,6 +115,7 @@ impl Shared {
 
     /// The facts thread is gone for good: the agent must not take what it last said for the present.
     pub fn facts_panicked(&self) {
+        self.set_session_open(false);
         let known = self.known();
         self.tell(Known {
             trouble: Some(

@@ -4,7 +4,7 @@ use crate::server::{Level, ServerApi};
 
 /// The same sentence is said again after this long, if it is still true.
 const REPEAT_MS: u64 = 10 * 60 * 1_000;
-/// However sentences differ, a thread says at most [`BURST`] of them in this time.
+/// However sentences differ, a thread says at most [`BURST`] of them in this time, and as many notes.
 const BURST_MS: u64 = 60 * 1_000;
 /// See [`BURST_MS`].
 const BURST: usize = 10;
@@ -13,7 +13,7 @@ const BURST: usize = 10;
 pub struct Voice {
     server: &'static dyn ServerApi,
     last: Option<(String, u64)>,
-    said_ms: Vec<u64>,
+    said_ms: [Vec<u64>; 2],
     swallowed: u64,
 }
 
@@ -23,7 +23,7 @@ impl Voice {
         Self {
             server,
             last: None,
-            said_ms: Vec::new(),
+            said_ms: [Vec::new(), Vec::new()],
             swallowed: 0,
         }
     }
@@ -36,13 +36,14 @@ impl Voice {
         {
             return;
         }
-        self.said_ms
-            .retain(|said| now_ms.saturating_sub(*said) < BURST_MS);
-        if self.said_ms.len() >= BURST {
+        // Notes do not use up what warnings need.
+        let said_ms = &mut self.said_ms[usize::from(level == Level::Note)];
+        said_ms.retain(|said| now_ms.saturating_sub(*said) < BURST_MS);
+        if said_ms.len() >= BURST {
             self.swallowed += 1;
             return;
         }
-        self.said_ms.push(now_ms);
+        said_ms.push(now_ms);
         self.last = Some((text.to_owned(), now_ms));
         match std::mem::take(&mut self.swallowed) {
             0 => self.server.log(level, text),
@@ -89,12 +90,14 @@ mod tests {
             voice.say(now, Level::Warning, &format!("garbage {now}"));
         }
         assert_eq!(server.log_lines().len(), BURST);
+        voice.say(1_000, Level::Note, "a note");
+        assert_eq!(server.log_lines().len(), BURST + 1);
         voice.say(BURST_MS + 1_000, Level::Warning, "later");
         let lines = server.log_lines();
         assert!(
-            lines[BURST].starts_with("later (and 990 other"),
+            lines[BURST + 1].starts_with("later"),
             "{}",
-            lines[BURST]
+            lines[BURST + 1]
         );
     }
 }

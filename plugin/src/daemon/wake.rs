@@ -42,14 +42,15 @@ impl AsFd for Bell {
     }
 }
 
-/// `poll` with a bound; an interruption counts as the end of the wait.
-pub fn wait_any(fds: &mut [PollFd<'_>], longest: Duration) -> io::Result<()> {
+/// `poll` with a bound: how many are ready. An interruption counts as the end of the wait.
+pub fn wait_any(fds: &mut [PollFd<'_>], longest: Duration) -> io::Result<usize> {
     let bound = Timespec {
         tv_sec: i64::try_from(longest.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(longest.subsec_nanos()),
     };
     match poll(fds, Some(&bound)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Ok(ready) => Ok(ready),
+        Err(rustix::io::Errno::INTR) => Ok(0),
         Err(error) => Err(error.into()),
     }
 }

@@ -1021,6 +1021,63 @@ const _: () = {
 };
 #[repr(C)]
 #[derive(Copy, Clone)]
+pub struct muster_mysql_server_state_observer {
+    pub length: ::core::ffi::c_uint,
+    pub before_handle_connection: ::core::option::Option<
+        unsafe extern "C" fn(param: *mut ::core::ffi::c_void) -> ::core::ffi::c_int,
+    >,
+    pub before_recovery: ::core::option::Option<
+        unsafe extern "C" fn(param: *mut ::core::ffi::c_void) -> ::core::ffi::c_int,
+    >,
+    pub after_engine_recovery: ::core::option::Option<
+        unsafe extern "C" fn(param: *mut ::core::ffi::c_void) -> ::core::ffi::c_int,
+    >,
+    pub after_recovery: ::core::option::Option<
+        unsafe extern "C" fn(param: *mut ::core::ffi::c_void) -> ::core::ffi::c_int,
+    >,
+    pub before_server_shutdown: ::core::option::Option<
+        unsafe extern "C" fn(param: *mut ::core::ffi::c_void) -> ::core::ffi::c_int,
+    >,
+    pub after_server_shutdown: ::core::option::Option<
+        unsafe extern "C" fn(param: *mut ::core::ffi::c_void) -> ::core::ffi::c_int,
+    >,
+    pub after_dd_upgrade: ::core::option::Option<
+        unsafe extern "C" fn(param: *mut ::core::ffi::c_void) -> ::core::ffi::c_int,
+    >,
+}
+#[allow(clippy::unnecessary_operation, clippy::identity_op)]
+const _: () = {
+    ["Size of muster_mysql_server_state_observer"]
+        [::core::mem::size_of::<muster_mysql_server_state_observer>() - 64usize];
+    ["Alignment of muster_mysql_server_state_observer"]
+        [::core::mem::align_of::<muster_mysql_server_state_observer>() - 8usize];
+    ["Offset of field: muster_mysql_server_state_observer::length"]
+        [::core::mem::offset_of!(muster_mysql_server_state_observer, length) - 0usize];
+    ["Offset of field: muster_mysql_server_state_observer::before_handle_connection"][::core::mem::offset_of!(
+        muster_mysql_server_state_observer,
+        before_handle_connection
+    ) - 8usize];
+    ["Offset of field: muster_mysql_server_state_observer::before_recovery"]
+        [::core::mem::offset_of!(muster_mysql_server_state_observer, before_recovery) - 16usize];
+    ["Offset of field: muster_mysql_server_state_observer::after_engine_recovery"][::core::mem::offset_of!(
+        muster_mysql_server_state_observer,
+        after_engine_recovery
+    ) - 24usize];
+    ["Offset of field: muster_mysql_server_state_observer::after_recovery"]
+        [::core::mem::offset_of!(muster_mysql_server_state_observer, after_recovery) - 32usize];
+    ["Offset of field: muster_mysql_server_state_observer::before_server_shutdown"][::core::mem::offset_of!(
+        muster_mysql_server_state_observer,
+        before_server_shutdown
+    ) - 40usize];
+    ["Offset of field: muster_mysql_server_state_observer::after_server_shutdown"][::core::mem::offset_of!(
+        muster_mysql_server_state_observer,
+        after_server_shutdown
+    ) - 48usize];
+    ["Offset of field: muster_mysql_server_state_observer::after_dd_upgrade"]
+        [::core::mem::offset_of!(muster_mysql_server_state_observer, after_dd_upgrade) - 56usize];
+};
+#[repr(C)]
+#[derive(Copy, Clone)]
 pub struct muster_maria_field {
     pub name: *const ::core::ffi::c_char,
     pub texts: [*const ::core::ffi::c_char; 6usize],

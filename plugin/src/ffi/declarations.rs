@@ -12,7 +12,8 @@ use super::bindings::{
 };
 use super::loader::INFO;
 use super::plugins::{
-    Exported, daemon_deinit, daemon_init, table_check_uninstall, table_deinit, table_init,
+    Exported, daemon_check_uninstall, daemon_deinit, daemon_init, table_check_uninstall,
+    table_deinit, table_init,
 };
 use super::{status, sysvars};
 use crate::tables;
@@ -68,7 +69,7 @@ const fn mysql_daemon() -> muster_mysql_plugin {
         descr: DAEMON_DESCRIPTION.as_ptr(),
         license: MUSTER_LICENSE_GPL as c_int,
         init: Some(daemon_init),
-        check_uninstall: None,
+        check_uninstall: Some(daemon_check_uninstall),
         deinit: Some(daemon_deinit),
         version: VERSION,
         status_vars: status::MYSQL.0.get().cast(),

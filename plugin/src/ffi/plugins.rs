@@ -71,15 +71,38 @@ pub unsafe extern "C" fn daemon_init(plugin: *mut c_void) -> c_int {
         outcome(
             "plugin muster",
             checked_server()
-                .and_then(|server| sql::check(server.flavor))
-                .and_then(|()| settings::install())
-                .and_then(|settings| daemon::start(settings, &RunningServer)),
+                .and_then(|server| sql::check(server.flavor).map(|()| server))
+                .and_then(|server| settings::install().map(|settings| (server, settings)))
+                .and_then(|(server, settings)| {
+                    daemon::start(settings, &RunningServer)?;
+                    sql::watch_stop(server.flavor);
+                    Ok(())
+                }),
         )
     })
 }
 
+/// MySQL only. A thread that hangs in a statement cannot be joined, and an uninstalled plugin should leave none.
+pub unsafe extern "C" fn daemon_check_uninstall(_plugin: *mut c_void) -> c_int {
+    guard(
+        "the uninstall of plugin muster",
+        1,
+        || match daemon::ready_to_stop() {
+            Ok(()) => 0,
+            Err(why) => {
+                log::line(
+                    Level::Error,
+                    &format!("plugin muster stays installed: {why}"),
+                );
+                1
+            }
+        },
+    )
+}
+
 pub unsafe extern "C" fn daemon_deinit(_plugin: *mut c_void) -> c_int {
     guard("the end of plugin muster", 0, || {
+        sql::unwatch_stop();
         if let Err(sentence) = daemon::stop() {
             log::line(Level::Error, &sentence);
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use muster_link::frame::{Decoder, encode};
 use muster_link::limits::{FRAME_BYTES_MAX, PROTOCOL_MAX};
 use muster_link::message::{ToAgent, ToPlugin};
-use muster_link::report::{Identity, Phase, Report};
+use muster_link::report::{Facts, Identity, Phase, Report};
 use muster_link::view::{MemberRow, Observed, View};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -29,6 +29,11 @@ impl FakeAgent {
         }
     }
 
+    /// Where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The next connection, before its Hello.
     pub async fn accept(&self) -> Link {
         let (stream, _) = tokio::time::timeout(LONG, self.listener.accept())
@@ -38,7 +43,6 @@ impl FakeAgent {
         Link {
             stream,
             decoder: Decoder::new(FRAME_BYTES_MAX),
-            answers: true,
         }
     }
 
@@ -89,8 +93,6 @@ pub struct Hello {
 pub struct Link {
     pub stream: UnixStream,
     decoder: Decoder<ToAgent>,
-    /// It answers what it hears, as an agent does: one that stays silent is left.
-    pub answers: bool,
 }
 
 impl Link {
@@ -132,7 +134,7 @@ impl Link {
 
     /// The next message; none at the end of the stream.
     pub async fn next(&mut self) -> Option<ToAgent> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; 16 * 1024];
         loop {
             if let Some(message) = self.decoder.next().expect("the plugin speaks the protocol") {
                 return Some(message);
@@ -183,13 +185,35 @@ impl Link {
                 None => panic!("the plugin left before a report {what}"),
                 Some(other) => {
                     last = Some(other);
-                    if self.answers {
-                        self.say(&ToPlugin::Observed {
-                            observed: Observed::default(),
-                        })
-                        .await;
-                    }
+                    // An agent that stays silent is left.
+                    self.say(&ToPlugin::Observed {
+                        observed: Observed::default(),
+                    })
+                    .await;
                 }
+            }
+        }
+    }
+
+    /// The facts of the first report in which they are as `holds` says.
+    pub async fn facts_where(
+        &mut self,
+        what: &str,
+        mut holds: impl FnMut(&Facts) -> bool,
+    ) -> Facts {
+        let report = self
+            .report_where(what, |report| report.facts.as_ref().is_some_and(&mut holds))
+            .await;
+        report.facts.unwrap()
+    }
+
+    /// The next identity that is told.
+    pub async fn identity(&mut self) -> Identity {
+        loop {
+            match self.next().await {
+                Some(ToAgent::Identity { identity }) => return identity,
+                Some(_) => {}
+                None => panic!("the plugin left before it told who it is"),
             }
         }
     }

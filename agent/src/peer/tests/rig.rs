@@ -193,8 +193,7 @@ pub(super) fn listener_pace() -> ListenerPace {
 pub(super) fn pace() -> ConnectionPace {
     ConnectionPace {
         ping_interval: Duration::from_millis(200),
-        ping_timeout: Duration::from_millis(1_000),
-        silence_max: Duration::from_millis(500),
+        ping_timeout: Duration::from_millis(400),
         ..ConnectionPace::default()
     }
 }

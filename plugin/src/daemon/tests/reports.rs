@@ -227,15 +227,25 @@ fn a_killed_session_is_replaced() {
     let mut agent = Agent::welcome(&listener);
     agent.report_where("with facts", |report| report.facts.is_some());
     world.server.change(|state| state.killed = true);
-    agent.report_where("of the kill", |report| {
-        report
-            .trouble
-            .as_ref()
-            .is_some_and(|text| text.contains("killed"))
+    until("there is another", || {
+        world.server.state().sessions_opened == 2
     });
-    agent.report_where("after it", |report| report.trouble.is_none());
-    let state = world.server.state();
-    assert_eq!((state.sessions_opened, state.sessions_open), (2, 1));
+    world.server.set_variable("server_id", "8");
+    agent.report_where("after it", |report| {
+        report.trouble.is_none()
+            && report
+                .facts
+                .as_ref()
+                .is_some_and(|facts| facts.server_id == 8)
+    });
+    assert_eq!(world.server.state().sessions_open, 1);
+    assert!(
+        world
+            .server
+            .log_lines()
+            .iter()
+            .any(|line| line.contains("killed"))
+    );
 }
 
 #[test]

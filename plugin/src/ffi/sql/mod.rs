@@ -14,6 +14,7 @@ use crate::server::Quick;
 mod components;
 mod maria;
 mod mysql;
+mod observer;
 mod results;
 
 /// Version of a service that a plugin asks for; the server puts the service's address in its place.
@@ -27,6 +28,18 @@ static PLUGIN: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
 /// Called by the daemon plugin's init with what the server gave it.
 pub fn remember_plugin(plugin: *mut c_void) {
     PLUGIN.store(plugin, Ordering::Release);
+}
+
+/// The daemon runs: the server may tell it when it is about to stop.
+pub fn watch_stop(flavor: Flavor) {
+    if flavor == Flavor::Mysql {
+        observer::watch(PLUGIN.load(Ordering::Acquire));
+    }
+}
+
+/// The daemon is about to end.
+pub fn unwatch_stop() {
+    observer::unwatch();
 }
 
 /// Everything that the daemon needs of this server is there, or a sentence for the error log.

@@ -1,7 +1,8 @@
 //! SQL inside MySQL: the session and command services.
 //!
 //! A session is bound to a thread that was made known to the server with the daemon plugin's own record. It runs as
-//! `mysql.session`@`localhost`, the locked account that every server has for its plugins.
+//! `mysql.session`@`localhost`, the locked account that every server has for its plugins, with the checks of privileges
+//! skipped as in the server's own background threads. All statements are constants of this plugin, and only read.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::marker::PhantomData;
@@ -19,7 +20,7 @@ use crate::ffi::bindings::{
     muster_mysql_session_info_service, muster_mysql_session_service,
 };
 use crate::ffi::guard::guard;
-use crate::ffi::symbols;
+use crate::ffi::symbols::{self, function};
 
 /// MySQL replaces each of these by the address of its service when it opens the file.
 macro_rules! slots {
@@ -44,6 +45,8 @@ slots! {
 const GONE: [u32; 4] = [3169, 1053, 1317, 1927];
 /// The account that statements run as.
 const USER: &CStr = c"mysql.session";
+/// See [`USER`].
+const HOST: &CStr = c"localhost";
 
 /// The server's functions, all there.
 #[derive(Clone, Copy)]
@@ -73,6 +76,8 @@ pub struct Services {
         *mut c_void,
     ) -> c_int,
     charset: NonNull<c_void>,
+    /// Not in every release.
+    skip_grants: Option<unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char)>,
 }
 
 // SAFETY: functions and a constant object of the server, whose image stays for the life of the process.
@@ -107,7 +112,10 @@ impl Services {
         let security: &muster_mysql_security_service = service(&security_context_service)
             .ok_or_else(|| missing("security_context_service"))?;
         let whole = || -> Option<Self> {
+            type SkipGrants = unsafe extern "C" fn(*mut c_void, *const c_char, *const c_char);
             Some(Self {
+                skip_grants: function!(SkipGrants, c"_ZN16Security_context11skip_grantsEPKcS1_")
+                    .ok(),
                 init_thread: session.init_thread?,
                 deinit_thread: session.deinit_thread?,
                 open: session.open?,
@@ -182,16 +190,21 @@ impl MysqlSession {
         let failed = unsafe {
             let thd = (services.get_thd)(self.session.as_ptr());
             let mut context = ptr::null_mut();
-            thd.is_null()
+            let failed = thd.is_null()
                 || (services.thd_get)(thd, &mut context) != 0
                 || context.is_null()
                 || (services.lookup)(
                     context,
                     USER.as_ptr(),
-                    c"localhost".as_ptr(),
+                    HOST.as_ptr(),
                     c"127.0.0.1".as_ptr(),
                     c"".as_ptr(),
-                ) != 0
+                ) != 0;
+            // What the server's own background threads do. The account may not ask for the replicas.
+            if let Some(skip_grants) = services.skip_grants.filter(|_| !failed) {
+                skip_grants(context, USER.as_ptr(), HOST.as_ptr());
+            }
+            failed
         };
         if failed {
             return Err(SqlError::NoSession(
