@@ -351,3 +351,19 @@ fn a_server_that_comes_up_is_starting_and_then_online() {
     net.run(600);
     assert_eq!(net.state_of(3), Online);
 }
+
+#[test]
+fn a_server_that_was_made_anew_takes_the_place_of_the_former_one() {
+    let mut net = Net::new(3, &[1, 2, 3]);
+    // Within one ttl the data directory of host 3 was made anew: the same host and agent, another identity.
+    let number = net.servers[&3].report_number;
+    let mut anew = support::server(3, Some(1));
+    anew.identity = support::identity(3, 33);
+    anew.report_number = number;
+    net.servers.insert(3, anew);
+    net.run(1_000);
+    let members = &net.cluster.state.members;
+    assert!(!members.contains_key(&support::member(3)));
+    assert_eq!(members[&support::member(33)].state, Online);
+    assert_eq!(members[&support::member(33)].name, "n3");
+}

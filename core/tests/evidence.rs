@@ -374,6 +374,25 @@ fn a_learner_speaks_to_voters_only_and_is_kept_informed_by_one() {
 }
 
 #[test]
+fn two_voters_have_one_exchange_in_an_interval_and_a_learner_no_relay_for_asking() {
+    let cluster = Cluster::running(4, &[1, 2, 3]);
+    let mut evidence = listening(&cluster);
+    evidence.hear(START_MS + 200, &cluster.state, heartbeat(2, 9, 1, 1));
+    let answer = evidence.answer(START_MS + 200, &cluster.state, AgentId(2));
+    assert_eq!(answer.contacts.len(), 4);
+    let due = evidence.due(START_MS + 250, &cluster.state);
+    assert!(!due.contains(&AgentId(2)), "it has just been answered");
+    assert!(due.contains(&AgentId(3)));
+    assert_eq!(
+        evidence.due(START_MS + 450, &cluster.state),
+        [AgentId(2)],
+        "it did not ask again"
+    );
+    let to_learner = evidence.answer(START_MS + 460, &cluster.state, AgentId(4));
+    assert!(to_learner.relayed.is_empty() && to_learner.contacts.is_empty());
+}
+
+#[test]
 fn a_change_of_the_own_server_is_told_at_once() {
     let cluster = Cluster::running(3, &[1, 2, 3]);
     let mut evidence = listening(&cluster);

@@ -105,7 +105,10 @@ impl Events {
                 rows.text(&event.event_time),
                 rows.text(&event.event_type),
                 rows.text(member(event)),
-                rows.mood(&change(event), mood(event)),
+                match mood(event) {
+                    Some(mood) => rows.mood(&change(event), mood),
+                    None => rows.text(&change(event)),
+                },
                 rows.text(&event.reason),
             ];
             rows.push(cells);
@@ -127,7 +130,10 @@ impl Events {
                     clean(&event.event_time),
                     clean(&event.event_type),
                     clean(member(event)),
-                    context.style.mood(&clean(&change(event)), mood(event)),
+                    match mood(event) {
+                        Some(mood) => context.style.mood(&clean(&change(event)), mood),
+                        None => clean(&change(event)).into_owned(),
+                    },
                     clean(&event.reason),
                 )?;
             }
@@ -159,6 +165,8 @@ pub(super) fn change(event: &Event) -> String {
     }
 }
 
-pub(super) fn mood(event: &Event) -> Mood {
-    event.state.as_deref().map_or(Mood::Good, Mood::of_state)
+/// Good or bad news, where the change is one of state; other changes are neither.
+pub(super) fn mood(event: &Event) -> Option<Mood> {
+    let state = event.state.as_deref()?;
+    (event.event_type == "MEMBER_STATE").then(|| Mood::of_state(state))
 }

@@ -113,8 +113,9 @@ fn text(reply: &StatusReply, style: Style) -> String {
     );
 
     let mut whole = format!("{}\n\n{text}", style.bold(&summary(reply)));
-    section(&mut whole, "not protected", &reply.unprotected);
-    section(&mut whole, "notes", &local.notes);
+    section(&mut whole, "not protected", reply.unprotected.iter());
+    let notes = local.notes.iter().filter(|note| **note != reply.summary);
+    section(&mut whole, "notes", notes);
     whole
 }
 
@@ -129,12 +130,11 @@ pub(super) fn summary(reply: &StatusReply) -> String {
     }
 }
 
-fn section(whole: &mut String, title: &str, sentences: &[String]) {
-    if sentences.is_empty() {
-        return;
-    }
-    let _ = writeln!(whole, "\n{title}:");
-    for sentence in sentences {
+fn section<'a>(whole: &mut String, title: &str, sentences: impl Iterator<Item = &'a String>) {
+    for (index, sentence) in sentences.enumerate() {
+        if index == 0 {
+            let _ = writeln!(whole, "\n{title}:");
+        }
         let _ = writeln!(whole, "  - {}", clean(sentence));
     }
 }

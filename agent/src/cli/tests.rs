@@ -196,7 +196,7 @@ async fn programs_get_the_column_names_of_the_tables() {
     assert_eq!(events["events"][1]["state"], "UNREACHABLE");
     assert_eq!(
         events["events"][1]["event_time"],
-        "2026-11-20T17:06:47.002Z"
+        "2026-11-20T17:06:47.002000Z"
     );
     let status = json(&["status", "--json"]).await;
     assert_eq!(status["agent_leader"], "db2");
@@ -376,7 +376,7 @@ async fn wrong_usage_is_status_2() {
 fn the_parser_is_sound_and_its_help_is_known() {
     Cli::command().debug_assert();
     insta::assert_snapshot!("help", Cli::command().term_width(100).render_long_help());
-    for name in ["init", "join", "events", "config"] {
+    for name in ["agent", "init", "join", "events", "config"] {
         let mut cli = Cli::command().term_width(100);
         cli.build();
         let help = cli.find_subcommand_mut(name).unwrap().render_long_help();

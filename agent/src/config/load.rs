@@ -41,6 +41,16 @@ pub fn load(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
     host_name: &str,
 ) -> Result<Loaded, ConfigError> {
+    load_with(Path::new(CONFIG_PATH), overrides, environment, host_name)
+}
+
+/// [`load`] with another place for the file that nobody named.
+pub(super) fn load_with(
+    usual: &Path,
+    overrides: &Overrides,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    host_name: &str,
+) -> Result<Loaded, ConfigError> {
     let environment: BTreeMap<OsString, OsString> = environment
         .into_iter()
         .filter(|(name, _)| name.as_encoded_bytes().starts_with(b"MUSTER_"))
@@ -52,7 +62,7 @@ pub fn load(
     let mut draft = Draft::default();
     let (path, must_exist) = match named {
         Some(path) => (path, true),
-        None => (PathBuf::from(CONFIG_PATH), false),
+        None => (usual.to_owned(), false),
     };
     let text = read(&path, must_exist)?;
     let file = text.as_ref().map(|_| path.clone());

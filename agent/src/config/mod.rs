@@ -129,7 +129,8 @@ impl Default for Draft {
             server_user: vec!["mysql".to_owned()],
             operator_group: "muster".to_owned(),
             text_listen: None,
-            log_level: "info".to_owned(),
+            // At its own "info" the consensus library tells each of its steps, which nobody but its authors reads.
+            log_level: "info,openraft=warn".to_owned(),
             log_format: LogFormat::Text,
         }
     }

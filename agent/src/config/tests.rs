@@ -2,12 +2,22 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
 use super::keys::KEYS;
 use super::*;
+
+/// [`super::load`] on a host whose usual file is not there.
+fn load(
+    overrides: &Overrides,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    host_name: &str,
+) -> Result<Loaded, ConfigError> {
+    let usual = Path::new("/nonexistent/muster.toml");
+    load::load_with(usual, overrides, environment, host_name)
+}
 
 /// What a file with this text is answered with.
 fn said(text: &str) -> String {
@@ -57,11 +67,47 @@ fn an_empty_file_gives_the_documented_defaults() {
             },
             text: TextConfig { listen: None },
             log: LogConfig {
-                level: "info".into(),
+                level: "info,openraft=warn".into(),
                 format: LogFormat::Text
             },
         }
     );
+}
+
+#[test]
+fn the_defaults_that_are_told_are_the_defaults_that_hold() {
+    let told: Vec<(String, String)> = KEYS
+        .iter()
+        .filter(|key| !["name", "site", "advertise"].contains(&key.name))
+        .map(|key| (key.variable.to_owned(), key.default.to_owned()))
+        .collect();
+    let told = told.iter().map(|(name, value)| (name.into(), value.into()));
+    let loaded = load(&Overrides::default(), told, "localhost").unwrap();
+    assert_eq!(loaded.config, parse("").unwrap());
+}
+
+#[test]
+fn the_guide_names_every_key_with_its_variable_and_default() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/guide/configuration.md"
+    );
+    let guide = std::fs::read_to_string(path).unwrap();
+    for key in &KEYS {
+        let start = format!("| `{}` | `{}` | {} |", key.name, key.variable, key.default);
+        assert!(
+            guide.contains(&start),
+            "the guide has no row beginning with: {start}"
+        );
+    }
+    let example = guide
+        .split("```toml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    parse(example).unwrap();
 }
 
 #[test]

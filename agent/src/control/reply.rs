@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(rows[0].heartbeat_age_ms, Some(250));
         assert_eq!(
             rows[0].last_heartbeat.as_deref(),
-            Some("1970-01-01T00:00:01Z")
+            Some("1970-01-01T00:00:01.000000Z")
         );
         assert_eq!(rows[1].heartbeat_age_ms, None, "never heard is not age 0");
         assert_eq!(rows[1].last_error.as_deref(), Some("ordered reason"));

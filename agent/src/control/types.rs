@@ -6,7 +6,7 @@
 
 use muster_link::view::{AgentRow, EventRow, MemberRow, Observed, View};
 use serde::{Deserialize, Serialize};
-use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
 use time::{Duration, OffsetDateTime};
 
 /// What the agent beside the command knows of itself and of its plugin; the part of a status that no view holds.
@@ -390,10 +390,13 @@ impl Event {
     }
 }
 
-/// Microseconds since 1970 UTC as RFC 3339. A clock so wrong that no calendar holds it is shown as the number it is.
+/// Microseconds since 1970 UTC as RFC 3339, always with six digits, so that texts sort as times. A clock so wrong that no
+/// calendar holds it is shown as the number it is.
 fn timestamp(us: i64) -> String {
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
     OffsetDateTime::UNIX_EPOCH
         .checked_add(Duration::microseconds(us))
-        .and_then(|at| at.format(&Rfc3339).ok())
+        .and_then(|at| at.format(&format).ok())
         .unwrap_or_else(|| format!("{us} µs"))
 }

@@ -37,7 +37,7 @@ impl PeerHandler for Member {
     async fn heartbeat(&self, from: AgentId, heartbeat: Heartbeat) -> Result<Heartbeat, Refusal> {
         self.hear(heartbeat);
         let state = self.state();
-        Ok(self.evidence().heartbeat(clock::boot_ms(), &state, from))
+        Ok(self.evidence().answer(clock::boot_ms(), &state, from))
     }
 
     async fn propose(&self, from: AgentId, entry: Entry) -> Result<ProposeReply, Refusal> {

@@ -14,7 +14,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use super::connection::{ConnectionPace, Means, NoConnection, PeerConnection, Sender, chain};
+use super::connection::{ConnectionPace, Means, NoConnection, PeerConnection};
+use super::dial::{Sender, chain};
 use super::identity::LiveIdentity;
 use super::request::Route;
 use super::traffic::Traffic;

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 
 use super::certificate::{self, PeerIdentity};
 use super::client::send;
-use super::connection::{ConnectionPace, client_tls, secure};
+use super::connection::ConnectionPace;
+use super::dial::{client_tls, secure};
 use super::identity::{Identity, IdentityError, IdentityStore};
 use super::request::Route;
 use super::token::Token;
@@ -116,15 +117,15 @@ async fn ask(address: &str, token: &Token, request: &JoinRequest) -> Result<Join
         why: e.to_string(),
     })?;
     let pace = ConnectionPace::default();
-    let (sender, open) = secure(stream, tls, &Arc::new(Traffic::default()), &pace)
+    let live = secure(stream, tls, &Arc::new(Traffic::default()), &pace)
         .await
         .map_err(|e| JoinError::NotOurs {
             address: address.to_owned(),
             why: verify::words(&e),
         })?;
     let body = serde_json::to_vec(request).map_err(|e| nonsense(e.to_string()))?;
-    let driven = tokio::spawn(open);
-    let answered = send(sender, Route::Join, Bytes::from(body)).await;
+    let driven = tokio::spawn(live.open);
+    let answered = send(live.sender, Route::Join, Bytes::from(body)).await;
     driven.abort();
     let answer = answered
         .map_err(|e| nonsense(e.why))?

@@ -5,8 +5,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 
 /// Bytes and connections since the agent started.
 #[derive(Debug, Default)]
@@ -33,17 +35,52 @@ impl Traffic {
     }
 }
 
-/// A stream that counts.
+/// When anything last came in on one connection.
+#[derive(Debug)]
+pub(super) struct Heard {
+    opened: Instant,
+    after_ms: AtomicU64,
+}
+
+impl Heard {
+    fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            after_ms: AtomicU64::new(0),
+        }
+    }
+
+    fn now(&self) {
+        let after = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.after_ms.store(after, Ordering::Relaxed);
+    }
+
+    /// To the millisecond, on the monotonic clock.
+    pub(super) fn at(&self) -> Instant {
+        self.opened + Duration::from_millis(self.after_ms.load(Ordering::Relaxed))
+    }
+}
+
+/// A stream that counts, and remembers when it last brought something.
 #[derive(Debug)]
 pub(super) struct Counted<S> {
     stream: S,
     traffic: Arc<Traffic>,
+    heard: Arc<Heard>,
 }
 
 impl<S> Counted<S> {
     pub(super) fn new(stream: S, traffic: Arc<Traffic>) -> Self {
         traffic.opened.fetch_add(1, Ordering::Relaxed);
-        Self { stream, traffic }
+        Self {
+            stream,
+            traffic,
+            heard: Arc::new(Heard::new()),
+        }
+    }
+
+    pub(super) fn heard(&self) -> Arc<Heard> {
+        Arc::clone(&self.heard)
     }
 }
 
@@ -56,6 +93,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         let read = buf.filled().len() - before;
+        if read > 0 {
+            self.heard.now();
+        }
         self.traffic
             .received
             .fetch_add(read as u64, Ordering::Relaxed);

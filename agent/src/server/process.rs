@@ -3,9 +3,14 @@
 //! The kernel says who connected (SO_PEERPIDFD, or SO_PEERCRED and `pidfd_open` where it is older than 6.5), so the pid
 //! in the plugin's Hello, which may be one of another namespace, is never needed. A pidfd becomes readable when the
 //! last thread of the process has gone; no number can be taken over by another process meanwhile.
+//!
+//! The last thread goes only after the kernel has freed the memory, which takes long where there is much of it. All others
+//! go at once when the process is killed, so a few of them are watched by pidfds of their own (Linux 6.9); when one has
+//! gone and every thread is on its way out or has a SIGKILL before it, the process will never run again and counts as gone.
 
 use std::fs;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -13,6 +18,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 
 use super::limits::PROCESS_POLL_EVERY;
 
@@ -30,13 +36,33 @@ pub(super) struct Process {
     pidfd: Option<OwnedFd>,
 }
 
-/// What `/proc/PID/stat` says.
+/// What `/proc/PID/stat` says, of a process or of one of its threads.
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     state: char,
+    /// The kernel's PF_ flags.
+    flags: u64,
     start_ticks: u64,
-    /// As `wait` gives it; 0 also where we may not see it.
+    /// As `wait` gives it, once the process is on its way out; 0 also where we may not see it.
     exit_code: i32,
+}
+
+/// PF_EXITING: it runs no more code of its own.
+const FLAG_EXITING: u64 = 0x4;
+/// Bit of SIGKILL in a mask of signals.
+const SIGKILL_BIT: u64 = 1 << 8;
+/// Threads looked at: when a process is killed, each of them has the signal before it.
+const THREADS_LOOKED_AT: usize = 32;
+/// Threads watched: of two, one is not the last.
+const THREADS_WATCHED: usize = 3;
+/// Between two looks at the threads once one of them has gone, and how many looks.
+const DOOMED_POLL_EVERY: Duration = Duration::from_millis(1);
+const DOOMED_LOOKS: usize = 10;
+
+impl Stat {
+    fn is_over(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
 }
 
 impl Process {
@@ -65,7 +91,7 @@ impl Process {
         let pidfd = open_pidfd(pid).ok()?;
         // Looked at after the pidfd was opened: from here on it is the same process or none.
         let found = stat(pid)?;
-        let same = found.start_ticks == start_ticks && !matches!(found.state, 'Z' | 'X');
+        let same = found.start_ticks == start_ticks && !found.is_over();
         same.then(|| Self {
             pid,
             start_ticks: Some(start_ticks),
@@ -75,34 +101,62 @@ impl Process {
         })
     }
 
-    /// Waits until the process is gone. Where the kernel gave no pidfd, looks every [`PROCESS_POLL_EVERY`].
+    /// Waits until the process is gone, or will never run again. Where the kernel gives no pidfd, looks every
+    /// [`PROCESS_POLL_EVERY`].
     pub(super) async fn gone(&self) {
-        if let Some(pidfd) = self.pidfd.as_ref().and_then(|pidfd| pidfd.try_clone().ok())
-            && let Ok(pidfd) = readable(pidfd)
-            && pidfd.readable().await.is_ok()
-        {
-            return;
-        }
-        while !self.has_gone_by_proc() {
-            tokio::time::sleep(PROCESS_POLL_EVERY).await;
+        let whole = self.pidfd.as_ref().and_then(|pidfd| pidfd.try_clone().ok());
+        let whole = async {
+            match whole.map(readable) {
+                Some(Ok(pidfd)) if pidfd.readable().await.is_ok() => {}
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = whole => {}
+            () = self.doomed() => {}
         }
     }
 
-    /// Whether it is still there, by a look at /proc.
+    /// Waits until no thread of it will ever run again.
+    async fn doomed(&self) {
+        while self.lives() {
+            let mut threads = JoinSet::new();
+            for pidfd in open_pidfds_of_threads(self.pid) {
+                if let Ok(pidfd) = readable(pidfd) {
+                    threads.spawn(async move { pidfd.readable().await.map(|_| ()) });
+                }
+            }
+            if threads.join_next().await.is_none() {
+                // One thread only, or a kernel that has no pidfds for threads.
+                if self.pidfd.is_some() {
+                    return std::future::pending().await;
+                }
+                tokio::time::sleep(PROCESS_POLL_EVERY).await;
+                continue;
+            }
+            // Servers end threads all the time. If it was the whole process, that shows in a moment.
+            for _ in 0..DOOMED_LOOKS {
+                if !self.lives() {
+                    return;
+                }
+                tokio::time::sleep(DOOMED_POLL_EVERY).await;
+            }
+        }
+    }
+
+    /// Whether it may still do something, by a look at /proc.
     pub(super) fn lives(&self) -> bool {
-        !self.has_gone_by_proc()
-    }
-
-    fn has_gone_by_proc(&self) -> bool {
-        stat(self.pid).is_none_or(|now| {
-            matches!(now.state, 'Z' | 'X') || Some(now.start_ticks) != self.start_ticks
-        })
+        match stat(self.pid) {
+            Some(now) if Some(now.start_ticks) == self.start_ticks => !all_doomed(self.pid),
+            _ => false,
+        }
     }
 
     /// How it ended, as far as the kernel tells at once: only until its parent has taken note of its end.
     pub(super) fn ending(&self) -> Option<String> {
         let now = stat(self.pid)?;
-        if Some(now.start_ticks) != self.start_ticks || !matches!(now.state, 'Z' | 'X') {
+        // Of one that lives, the kernel would show the signal that stopped it.
+        if Some(now.start_ticks) != self.start_ticks || !all_doomed(self.pid) {
             return None;
         }
         // The kernel shows 0 to those who may not know.
@@ -128,7 +182,7 @@ pub(super) fn boot_id() -> String {
 pub(super) async fn ending_from_systemd(unit: &str, pid: u32) -> Option<String> {
     // systemd hears of the end when we do, and needs a moment to write it down.
     for wait_ms in [20, 100, 400, 1_500] {
-        tokio::time::sleep(std::time::Duration::from_millis(wait_ms)).await;
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         let asked = tokio::process::Command::new("systemctl")
             .args([
                 "show",
@@ -140,7 +194,7 @@ pub(super) async fn ending_from_systemd(unit: &str, pid: u32) -> Option<String> 
             .stderr(std::process::Stdio::null())
             .kill_on_drop(true)
             .output();
-        let answer = tokio::time::timeout(std::time::Duration::from_secs(2), asked);
+        let answer = tokio::time::timeout(Duration::from_secs(2), asked);
         let output = answer.await.ok()?.ok()?;
         if let Some(ending) = parse_systemd(&String::from_utf8_lossy(&output.stdout), pid) {
             return Some(ending);
@@ -197,8 +251,64 @@ fn open_pidfd(pid: u32) -> Result<Option<OwnedFd>, Errno> {
     }
 }
 
+/// Pidfds of the oldest threads but the main one, for which kernels since 6.15 wait for all others too.
+fn open_pidfds_of_threads(pid: u32) -> Vec<OwnedFd> {
+    // PIDFD_THREAD is O_EXCL; an older kernel refuses it.
+    let thread = PidfdFlags::from_bits_retain(rustix::fs::OFlags::EXCL.bits());
+    let mut numbers = threads(pid);
+    numbers.retain(|number| *number != pid);
+    numbers.sort_unstable();
+    numbers
+        .into_iter()
+        .take(THREADS_WATCHED)
+        .filter_map(|number| {
+            let number = Pid::from_raw(i32::try_from(number).ok()?)?;
+            pidfd_open(number, thread).ok()
+        })
+        .collect()
+}
+
+fn threads(pid: u32) -> Vec<u32> {
+    let Ok(folder) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    folder
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// Whether no thread will ever run code of the process again: each has gone, is on its way out, or has a SIGKILL before
+/// it. A thread of which that cannot be seen says no.
+fn all_doomed(pid: u32) -> bool {
+    threads(pid)
+        .into_iter()
+        .take(THREADS_LOOKED_AT)
+        .all(|thread| {
+            let folder = format!("/proc/{pid}/task/{thread}");
+            let Some(stat) = read_stat(&folder) else {
+                return true;
+            };
+            stat.is_over() || stat.flags & FLAG_EXITING != 0 || {
+                let status = fs::read_to_string(format!("{folder}/status"));
+                status.map_or(true, |status| has_kill_pending(&status))
+            }
+        })
+}
+
+fn has_kill_pending(status: &str) -> bool {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigPnd:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & SIGKILL_BIT != 0)
+}
+
 fn stat(pid: u32) -> Option<Stat> {
-    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    read_stat(&format!("/proc/{pid}"))
+}
+
+fn read_stat(folder: &str) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("{folder}/stat")).ok()?)
 }
 
 /// The name in the middle is in parentheses and may hold anything, parentheses too.
@@ -209,6 +319,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let field = |number: usize| fields.get(number - 3).copied();
     Some(Stat {
         state: field(3)?.chars().next()?,
+        flags: field(9)?.parse().ok()?,
         start_ticks: field(22)?.parse().ok()?,
         exit_code: field(52).and_then(|code| code.parse().ok()).unwrap_or(0),
     })
@@ -230,7 +341,7 @@ fn parse_unit(cgroup: &str) -> Option<String> {
 mod tests {
     use super::*;
     use std::process::Command;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     #[test]
     fn a_stat_line_is_read_even_with_a_hostile_name() {
@@ -242,6 +353,7 @@ mod tests {
             parse_stat(&line),
             Some(Stat {
                 state: 'Z',
+                flags: 9,
                 start_ticks: 777,
                 exit_code: 9
             })
@@ -311,6 +423,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_stopped_process_lives_and_has_no_ending() {
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let process = process_of(&child);
+        let pid = Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(100), process.gone()).await;
+        assert!(early.is_err() && process.lives());
+        assert_eq!(process.ending(), None);
+        child.kill().unwrap();
+        process.gone().await;
+        assert_eq!(process.ending().as_deref(), Some("signal 9"));
+        child.wait().unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_exit_status_is_told_too() {
+        let mut child = Command::new("sh")
+            .args(["-c", "read line; exit 7"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let process = process_of(&child);
+        drop(child.stdin.take());
+        process.gone().await;
+        assert_eq!(process.ending().as_deref(), Some("exit status 7"));
+        child.wait().unwrap();
+    }
+
+    #[tokio::test]
     async fn without_a_pidfd_the_end_is_found_by_looking() {
         let mut child = Command::new("sleep").arg("600").spawn().unwrap();
         let process = Process {
@@ -320,12 +461,115 @@ mod tests {
             unit: None,
             pidfd: None,
         };
-        assert!(!process.has_gone_by_proc());
+        assert!(process.lives());
         child.kill().unwrap();
         tokio::time::timeout(Duration::from_secs(5), process.gone())
             .await
             .unwrap();
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_pending_kill_is_read_from_the_mask() {
+        assert!(has_kill_pending(
+            "Name:\tx\nSigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\n"
+        ));
+        assert!(has_kill_pending("SigPnd:\t0000000000004100\n"));
+        assert!(!has_kill_pending(
+            "SigPnd:\t0000000000000200\nShdPnd:\t0000000000000100\n"
+        ));
+        assert!(!has_kill_pending(""));
+    }
+
+    /// A python program, or nothing where there is no python.
+    fn python(program: &str) -> Option<std::process::Child> {
+        let child = Command::new("python3")
+            .args(["-c", program])
+            .stdout(std::process::Stdio::piped())
+            .spawn();
+        match child {
+            Ok(mut child) => {
+                // It says when it is where the test wants it.
+                let mut said = [0; 3];
+                std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+                Some(child)
+            }
+            Err(_) => {
+                println!("not run: there is no python3 here");
+                None
+            }
+        }
+    }
+
+    fn process_of(child: &std::process::Child) -> Process {
+        let started = stat(child.id()).unwrap().start_ticks;
+        Process::find(child.id(), started, 0).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_main_thread_that_leaves_the_others_running_is_no_end() {
+        let program = "import ctypes, threading, time\n\
+             threading.Thread(target=lambda: (time.sleep(.3), print('go', flush=True), time.sleep(600))).start()\n\
+             ctypes.CDLL(None).pthread_exit(None)";
+        let Some(mut child) = python(program) else {
+            return;
+        };
+        let started = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        let process = Process {
+            pid: child.id(),
+            start_ticks: parse_stat(&started).map(|stat| stat.start_ticks),
+            uid: 0,
+            unit: None,
+            pidfd: open_pidfd(child.id()).unwrap(),
+        };
+        assert!(
+            stat(child.id()).unwrap().is_over(),
+            "its main thread has gone"
+        );
+        assert!(process.lives());
+        let early = tokio::time::timeout(Duration::from_millis(200), process.gone()).await;
+        assert!(early.is_err());
+        child.kill().unwrap();
+        tokio::time::timeout(Duration::from_secs(5), process.gone())
+            .await
+            .unwrap();
+        child.wait().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_process_with_much_memory_is_known_gone_before_it_is_freed() {
+        let program = "import threading, time\n\
+             memory = bytearray(400 << 20)\n\
+             for at in range(0, len(memory), 4096): memory[at] = 1\n\
+             for n in range(20): threading.Thread(target=lambda: time.sleep(600), daemon=True).start()\n\
+             print('go', flush=True)\n\
+             time.sleep(600)";
+        // On a busy machine one round may be unlucky.
+        for _ in 0..5 {
+            let Some(mut child) = python(program) else {
+                return;
+            };
+            let process = process_of(&child);
+            let whole = readable(process.pidfd.as_ref().unwrap().try_clone().unwrap()).unwrap();
+            let killed = Instant::now();
+            child.kill().unwrap();
+            process.gone().await;
+            let known = killed.elapsed();
+            assert!(!process.lives());
+            let ending = process.ending();
+            whole.readable().await.unwrap().retain_ready();
+            let freed = killed.elapsed();
+            child.wait().unwrap();
+            println!("400 MB: known gone after {known:?}, freed after {freed:?}");
+            assert_eq!(ending.as_deref(), Some("signal 9"));
+            if known * 2 < freed {
+                return;
+            }
+        }
+        // Before Linux 6.9 a process is known gone only with its last thread.
+        let thread = PidfdFlags::from_bits_retain(rustix::fs::OFlags::EXCL.bits());
+        let own = rustix::process::getpid();
+        assert!(pidfd_open(own, thread).is_err(), "never known early");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which server is whose: what an agent's plugin introduced against what the log says.
 
+use muster_link::report::Identity;
 use muster_link::text::clip_text;
 
 use super::{Action, Decision};
@@ -8,7 +9,7 @@ use crate::command::{Command, MemberDeclaration};
 use crate::evidence::Observations;
 use crate::ids::MemberId;
 use crate::limits::VERSION_CHARS_MAX;
-use crate::state::ClusterState;
+use crate::state::{AgentRecord, ClusterState, MemberRecord};
 
 pub(super) fn decide(state: &ClusterState, seen: &Observations, decisions: &mut Vec<Decision>) {
     for (agent_id, of_agent) in &seen.agents {
@@ -21,15 +22,21 @@ pub(super) fn decide(state: &ClusterState, seen: &Observations, decisions: &mut 
             // The server does not know it itself yet.
             continue;
         }
+        let same = state.agents.get(agent_id).is_some_and(|agent| {
+            let known = agent
+                .member_id
+                .as_ref()
+                .and_then(|id| state.members.get(id));
+            known.is_some_and(|known| is_as(agent, known, identity))
+        });
+        if same {
+            continue;
+        }
         let member = MemberDeclaration {
             member_id: MemberId(identity.member_id.clone()),
             host: identity.host.clone(),
             port: identity.port,
-            server_version: identity
-                .server_version
-                .chars()
-                .take(VERSION_CHARS_MAX)
-                .collect(),
+            server_version: version(identity),
         };
         let host = state
             .agents
@@ -53,4 +60,24 @@ pub(super) fn decide(state: &ClusterState, seen: &Observations, decisions: &mut 
             }),
         }
     }
+}
+
+/// The cheap answer for almost every agent almost always: its server is the one in the log, and as it is there.
+fn is_as(agent: &AgentRecord, known: &MemberRecord, identity: &Identity) -> bool {
+    agent
+        .member_id
+        .as_ref()
+        .is_some_and(|id| id.0 == identity.member_id)
+        && known.name == agent.name
+        && known.host == identity.host
+        && known.port == identity.port
+        && known.server_version == version(identity)
+}
+
+fn version(identity: &Identity) -> String {
+    identity
+        .server_version
+        .chars()
+        .take(VERSION_CHARS_MAX)
+        .collect()
 }

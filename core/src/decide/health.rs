@@ -77,6 +77,21 @@ impl Judge<'_> {
         {
             return Some((MemberState::Offline, gone(*pid, *announced, how.as_deref())));
         }
+        if let Some(other) = seen.own.as_deref()
+            && own.is_none()
+            && said_lately
+            && other.linked
+            && !other.identity.member_id.is_empty()
+        {
+            // The reports that voters receive from this host are not this server's.
+            return Some((
+                MemberState::Offline,
+                format!(
+                    "host '{host}' has another server now, {}",
+                    other.identity.member_id
+                ),
+            ));
+        }
         let phase = own.and_then(|o| o.report.as_ref()).map(|r| r.phase);
         if seen.lack_report() >= self.majority {
             return self.missed(record, host, seen, own, phase);

@@ -14,6 +14,7 @@ pub struct Topology<'a> {
     facts: BTreeMap<&'a MemberId, &'a Facts>,
     /// None = two members have this `server_id`, so it says nothing.
     by_server_id: BTreeMap<u32, Option<&'a MemberId>>,
+    by_address: BTreeMap<(String, u16), &'a MemberId>,
 }
 
 /// What is wrong with the receiving side of a server.
@@ -43,10 +44,16 @@ impl<'a> Topology<'a> {
                     .or_insert(Some(member_id));
             }
         }
+        let by_address = state
+            .members
+            .iter()
+            .map(|(id, m)| ((m.host.to_ascii_lowercase(), m.port), id))
+            .collect();
         Self {
             state,
             facts,
             by_server_id,
+            by_address,
         }
     }
 
@@ -61,22 +68,28 @@ impl<'a> Topology<'a> {
     #[must_use]
     pub fn source(&self, channel: &Channel) -> Option<&'a MemberId> {
         if let Some(uuid) = channel.source_uuid.as_deref().filter(|u| !u.is_empty()) {
-            return self
-                .state
-                .members
-                .keys()
-                .find(|id| id.0.eq_ignore_ascii_case(uuid));
+            return self.by_uuid(uuid);
         }
-        let by_address = self.state.members.iter().find(|(_, m)| {
-            m.port == channel.source_port && m.host.eq_ignore_ascii_case(&channel.source_host)
-        });
-        if let Some((member_id, _)) = by_address {
+        let address = (
+            channel.source_host.to_ascii_lowercase(),
+            channel.source_port,
+        );
+        if let Some(member_id) = self.by_address.get(&address) {
             return Some(member_id);
         }
         channel
             .source_server_id
             .filter(|id| *id != 0)
             .and_then(|id| self.by_server_id.get(&id).copied().flatten())
+    }
+
+    fn by_uuid(&self, uuid: &str) -> Option<&'a MemberId> {
+        let exact = MemberId(uuid.to_owned());
+        let found = self.state.members.get_key_value(&exact).or_else(|| {
+            let lower = MemberId(uuid.to_ascii_lowercase());
+            self.state.members.get_key_value(&lower)
+        });
+        found.map(|(id, _)| id)
     }
 
     /// Members that another member replicates from, or that say so themselves of a connected replica.
@@ -92,11 +105,7 @@ impl<'a> Topology<'a> {
                 }
             }
             let connected = facts.replicas.iter().any(|replica| {
-                let by_uuid = self
-                    .state
-                    .members
-                    .keys()
-                    .find(|id| id.0.eq_ignore_ascii_case(replica));
+                let by_uuid = self.by_uuid(replica);
                 let by_server_id = replica
                     .parse::<u32>()
                     .ok()

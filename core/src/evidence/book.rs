@@ -291,12 +291,34 @@ impl Evidence {
 
     /// The heartbeat for `to`, to be sent at once.
     pub fn heartbeat(&mut self, now_ms: u64, state: &ClusterState, to: AgentId) -> Heartbeat {
+        let mut heartbeat = self.word(now_ms, state, to);
+        if state.voters.contains(&self.me) {
+            let to_voter = state.voters.contains(&to);
+            heartbeat.relayed = self.relayed_for(now_ms, &Timing::of(state), to, to_voter);
+        }
+        heartbeat
+    }
+
+    /// The answer to a heartbeat of `to`: this agent's own word, which a voter then need not be told again before the
+    /// next interval, so that a pair of voters has one exchange in it and not two. A learner gets the facts of others
+    /// only when it is due, however often it asks.
+    pub fn answer(&mut self, now_ms: u64, state: &ClusterState, to: AgentId) -> Heartbeat {
+        if state.voters.contains(&to) {
+            let answer = self.heartbeat(now_ms, state, to);
+            if let Some(track) = self.tracks.get_mut(&to) {
+                track.sent_ms = Some(now_ms);
+            }
+            return answer;
+        }
+        self.word(now_ms, state, to)
+    }
+
+    /// What this agent says of itself and of its own contacts.
+    fn word(&mut self, now_ms: u64, state: &ClusterState, to: AgentId) -> Heartbeat {
         self.note(now_ms, state);
         self.sequence += 1;
-        let timing = Timing::of(state);
-        let to_voter = state.voters.contains(&to);
         let i_vote = state.voters.contains(&self.me);
-        let contacts = if i_vote && to_voter {
+        let contacts = if i_vote && state.voters.contains(&to) {
             state
                 .agents
                 .keys()
@@ -317,11 +339,7 @@ impl Evidence {
             sequence: self.sequence,
             own: self.own_now(now_ms),
             contacts,
-            relayed: if i_vote {
-                self.relayed_for(now_ms, &timing, to, to_voter)
-            } else {
-                Vec::new()
-            },
+            relayed: Vec::new(),
             view_id: state.view_id.0,
         }
     }

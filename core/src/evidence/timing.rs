@@ -2,8 +2,9 @@
 //!
 //! With `n` agents, `v` voters, a planned heartbeat of `b` = 1 KiB and the group's `heartbeat_ttl_ms`:
 //!
-//! * Every agent sends a heartbeat to every voter each `interval = max(ttl / 8, n·b / 256 KiB/s)`. A voter so receives at
-//!   most 256 KiB/s of them. At the default ttl that is 250 ms up to 64 agents, 782 ms at 200.
+//! * Every agent sends a heartbeat to every voter each `interval = max(ttl / 8, n·b / 256 KiB/s)`, and is answered with
+//!   one. A voter so receives at most 256 KiB/s of them, and answers with as much. At the default ttl that is 250 ms up
+//!   to 64 agents, 782 ms at 200.
 //! * A report counts for `max(ttl, 4·interval)`: 2 s up to 128 agents, 3.1 s at 200.
 //! * A voter keeps its share of the learners, `ceil((n - v) / v)`, informed of all the others each
 //!   `relay = max(interval, share·n·b / 1 MiB/s)`: at 200 agents with 5 voters every 7.7 s. Only facts that cost no

@@ -42,8 +42,8 @@ const TRACE_LINES: usize = 400;
 /// Something that is going to happen.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A heartbeat arrives; with the time at which it was sent.
-    Deliver(AgentId, Heartbeat, u64),
+    /// A heartbeat arrives; with the time at which it was sent, and whether it is an answer.
+    Deliver(AgentId, Heartbeat, u64, bool),
     /// An agent looks around.
     Tick(usize),
     /// A plugin reports.
@@ -370,6 +370,13 @@ impl World {
             node.linked = false;
             node.report = None;
             node.report_number = 0;
+            let id = node.id;
+            if self.group.leader == Some(id) {
+                // A process that is started again does not lead any more, however soon it is back.
+                self.group.leader = None;
+                let wait_ms = LEASE_MS + self.random.between(0, 300);
+                self.group.election = Some((self.now_ms, wait_ms));
+            }
         }
     }
 
@@ -444,9 +451,13 @@ impl World {
 
     fn happens(&mut self, event: Event) {
         match event {
-            Event::Deliver(to, heartbeat, sent_ms) => {
+            Event::Deliver(to, heartbeat, sent_ms, answer) => {
                 if let Some(index) = self.node_of(to) {
+                    let from = heartbeat.agent_id;
                     self.deliver(index, heartbeat, sent_ms);
+                    if !answer && self.nodes[index].awake(self.now_ms) {
+                        self.answer(index, from);
+                    }
                 }
             }
             Event::Tick(index) => {
@@ -534,18 +545,31 @@ impl World {
             sent.push((to, node.evidence.heartbeat(clock, &node.state, to)));
         }
         for (to, heartbeat) in sent {
-            let Some(there) = self.node_of(to).map(|n| self.nodes[n].host) else {
-                continue;
-            };
-            for delay_ms in self.network.send(&mut self.random, host, there) {
-                self.schedule(
-                    now_ms + delay_ms,
-                    Event::Deliver(to, heartbeat.clone(), now_ms),
-                );
-            }
+            self.send(index, to, &heartbeat, false);
         }
         if self.nodes[index].leading_since_ms.is_some() {
             self.lead(index);
+        }
+    }
+
+    fn answer(&mut self, index: usize, to: AgentId) {
+        let node = &mut self.nodes[index];
+        if !node.state.agents.contains_key(&to) {
+            return;
+        }
+        let clock = node.clock(self.now_ms);
+        let answer = node.evidence.answer(clock, &node.state, to);
+        self.send(index, to, &answer, true);
+    }
+
+    fn send(&mut self, index: usize, to: AgentId, heartbeat: &Heartbeat, answer: bool) {
+        let host = self.nodes[index].host;
+        let Some(there) = self.node_of(to).map(|n| self.nodes[n].host) else {
+            return;
+        };
+        for delay_ms in self.network.send(&mut self.random, host, there) {
+            let event = Event::Deliver(to, heartbeat.clone(), self.now_ms, answer);
+            self.schedule(self.now_ms + delay_ms, event);
         }
     }
 

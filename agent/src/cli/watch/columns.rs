@@ -51,6 +51,14 @@ impl Column {
         Self::new(title, rank, Kind::Word, cells)
     }
 
+    pub(super) fn maybe_moods(
+        title: &'static str,
+        rank: u8,
+        cells: impl IntoIterator<Item = (String, Option<Mood>)>,
+    ) -> Self {
+        Self::new(title, rank, Kind::Word, cells.into_iter())
+    }
+
     pub(super) fn numbers(
         title: &'static str,
         rank: u8,

@@ -61,7 +61,9 @@ fn head(
         lines.extend(wrapped(&text, width, style(Some(Mood::Bad), colour)));
     }
     lines.push(facts(status, age_ms, colour));
-    for sentence in status.unprotected.iter().chain(&status.local.notes) {
+    let notes = status.local.notes.iter();
+    let notes = notes.filter(|note| **note != status.summary);
+    for sentence in status.unprotected.iter().chain(notes) {
         let text = format!("! {}", clean(sentence));
         lines.extend(wrapped(&text, width, style(Some(Mood::Wary), colour)));
     }
@@ -207,7 +209,7 @@ fn events_table(seen: &Seen, area: Rect, colour: bool) -> ratatui::widgets::Tabl
             Column::words("EVENT", 0, events.iter().map(|e| time(&e.event_time))),
             Column::words("TYPE", 3, events.iter().map(|e| e.event_type.clone())),
             Column::words("OF", 0, events.iter().map(|e| member(e).to_owned())),
-            Column::moods("CHANGE", 1, events.iter().map(|e| (change(e), mood(e)))),
+            Column::maybe_moods("CHANGE", 1, events.iter().map(|e| (change(e), mood(e)))),
             Column::sentences("REASON", 2, events.iter().map(|e| e.reason.clone())),
         ],
         area.width,

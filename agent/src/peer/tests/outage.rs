@@ -61,6 +61,52 @@ async fn a_peer_that_reads_no_more_costs_the_deadline_and_is_found_dead_by_its_p
 }
 
 #[tokio::test]
+async fn a_connection_that_a_router_forgot_is_replaced_before_it_is_given_up() {
+    let cluster = Cluster::new(CLUSTER);
+    let (one, two) = (cluster.agent(1).await, cluster.agent(2).await);
+    let wire = Wire::to(two.address).await;
+    let address = wire.address.to_string();
+    let patient = ConnectionPace {
+        ping_timeout: Duration::from_secs(60),
+        ..pace()
+    };
+    let client = PeerClient::with_pace(Arc::clone(&one.live), Arc::default(), patient);
+    call(&client, &address, SOON).await.unwrap();
+    wire.forget();
+    let took = answered(&client, &address).await;
+    assert!(
+        took >= Duration::from_millis(100),
+        "the wire carried on: {took:?}"
+    );
+    assert!(took < Duration::from_millis(1_500), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_stalls_for_a_moment_is_not_given_up() {
+    let cluster = Cluster::new(CLUSTER);
+    let (one, two) = (cluster.agent(1).await, cluster.agent(2).await);
+    let wire = Wire::to(two.address).await;
+    let address = wire.address.to_string();
+    let patient = ConnectionPace {
+        ping_timeout: Duration::from_secs(60),
+        ..pace()
+    };
+    let client = PeerClient::with_pace(Arc::clone(&one.live), Arc::default(), patient);
+    call(&client, &address, SOON).await.unwrap();
+    wire.set(Mode::Stall);
+    let waits = {
+        let (client, address) = (client.clone(), address.clone());
+        tokio::spawn(async move { call(&client, &address, SOON).await })
+    };
+    // Longer than the silence that makes it suspect.
+    tokio::time::sleep(pace().silence_max * 2).await;
+    wire.set(Mode::Pass);
+    // What was asked on it is answered on it.
+    waits.await.unwrap().unwrap();
+    call(&client, &address, SOON).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_cut_is_seen_at_once_and_healed_at_once() {
     let cluster = Cluster::new(CLUSTER);
     let (one, two) = (cluster.agent(1).await, cluster.agent(2).await);

@@ -17,7 +17,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, SignatureScheme};
 use time::OffsetDateTime;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
@@ -255,75 +255,96 @@ where
 pub(super) enum Mode {
     /// Carries it.
     Pass,
-    /// Takes it and carries nothing: a host that was cut off, or a peer that reads no more.
+    /// Holds it back, and carries on with it later: lost packets that are sent again, or a cut that heals.
     Stall,
     /// Breaks.
     Cut,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Fate {
+    mode: Mode,
+    /// Connections of an older generation are held back for ever.
+    generation: u64,
+}
+
 /// A wire between a caller and `to`.
 pub(super) struct Wire {
     pub(super) address: SocketAddr,
-    mode: watch::Sender<Mode>,
+    fate: watch::Sender<Fate>,
 }
 
 impl Wire {
     pub(super) async fn to(to: SocketAddr) -> Self {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        let mode = watch::Sender::new(Mode::Pass);
-        let watched = mode.subscribe();
+        let fate = watch::Sender::new(Fate {
+            mode: Mode::Pass,
+            generation: 0,
+        });
+        let watched = fate.subscribe();
         tokio::spawn(async move {
             while let Ok((near, _)) = socket.accept().await {
-                let mut mode = watched.clone();
+                let fate = watched.clone();
+                let born = fate.borrow().generation;
                 tokio::spawn(async move {
-                    // A connection made while the wire is stalled gets no further than TCP, for ever.
-                    while *mode.borrow_and_update() == Mode::Stall {
-                        if mode.changed().await.is_err() {
-                            return;
-                        }
+                    // While the wire is stalled, a new connection gets no further than TCP.
+                    if !may_pass(fate.clone(), born).await {
+                        return;
                     }
                     let Ok(far) = TcpStream::connect(to).await else {
                         return;
                     };
-                    carry(near, far, mode).await;
+                    let (near_read, near_write) = near.into_split();
+                    let (far_read, far_write) = far.into_split();
+                    tokio::select! {
+                        () = pump(near_read, far_write, fate.clone(), born) => {}
+                        () = pump(far_read, near_write, fate.clone(), born) => {}
+                        () = cut(fate) => {}
+                    }
                 });
             }
         });
-        Self { address, mode }
+        Self { address, fate }
     }
 
     pub(super) fn set(&self, mode: Mode) {
-        self.mode.send_replace(mode);
+        self.fate.send_modify(|fate| fate.mode = mode);
+    }
+
+    /// Holds what exists back for ever, in silence, and carries what is new: a router that lost its table.
+    pub(super) fn forget(&self) {
+        self.fate.send_modify(|fate| fate.generation += 1);
     }
 }
 
-async fn carry(mut near: TcpStream, mut far: TcpStream, mut mode: watch::Receiver<Mode>) {
-    loop {
-        let now = *mode.borrow_and_update();
-        match now {
-            Mode::Cut => return,
-            Mode::Stall => {
-                if mode.changed().await.is_err() {
-                    return;
-                }
-                // What was stalled is not carried on later: whoever is behind it has long given up.
-                let _ = near.shutdown().await;
-                return;
-            }
-            Mode::Pass => {
-                tokio::select! {
-                    done = tokio::io::copy_bidirectional(&mut near, &mut far) => {
-                        let _ = done;
-                        return;
-                    }
-                    changed = mode.changed() => {
-                        if changed.is_err() {
-                            return;
-                        }
-                    }
-                }
-            }
+/// Waits until something of generation `born` may pass; false when the wire breaks.
+async fn may_pass(mut fate: watch::Receiver<Fate>, born: u64) -> bool {
+    let passes = |fate: &Fate| {
+        fate.mode == Mode::Cut || (fate.mode == Mode::Pass && fate.generation == born)
+    };
+    match fate.wait_for(passes).await {
+        Ok(fate) => fate.mode == Mode::Pass,
+        Err(_) => false,
+    }
+}
+
+async fn cut(mut fate: watch::Receiver<Fate>) {
+    let _ = fate.wait_for(|fate| fate.mode == Mode::Cut).await;
+}
+
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    fate: watch::Receiver<Fate>,
+    born: u64,
+) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        if !may_pass(fate.clone(), born).await || to.write_all(&buffer[..read]).await.is_err() {
+            return;
         }
     }
+    // The end of a connection does not get past a wire that holds things back, either.
+    may_pass(fate, born).await;
 }

@@ -193,7 +193,8 @@ pub(super) fn listener_pace() -> ListenerPace {
 pub(super) fn pace() -> ConnectionPace {
     ConnectionPace {
         ping_interval: Duration::from_millis(200),
-        ping_timeout: Duration::from_millis(400),
+        ping_timeout: Duration::from_millis(1_000),
+        silence_max: Duration::from_millis(500),
         ..ConnectionPace::default()
     }
 }
