@@ -54,7 +54,11 @@ impl Agent {
         Self { link, beating }
     }
 
-    async fn until(&self, what: &str, holds: impl FnMut(&ServerSnapshot) -> bool) -> ServerSnapshot {
+    async fn until(
+        &self,
+        what: &str,
+        holds: impl FnMut(&ServerSnapshot) -> bool,
+    ) -> ServerSnapshot {
         let mut watch = self.link.watch();
         match tokio::time::timeout(SOON, watch.wait_for(holds)).await {
             Ok(found) => found.unwrap().clone(),
@@ -132,7 +136,10 @@ async fn the_life_of_a_server(kind: Kind) {
     while server.value(query).await.unwrap().as_deref() != Some("41") {
         assert!(pushed.elapsed() < SOON);
     }
-    println!("{kind}: view pushed and read by SQL after {:?}", pushed.elapsed());
+    println!(
+        "{kind}: view pushed and read by SQL after {:?}",
+        pushed.elapsed()
+    );
 
     // A switch that decides about roles is heard long before the next interval.
     let urgent = agent.link.watch().borrow().urgent;
@@ -140,7 +147,15 @@ async fn the_life_of_a_server(kind: Kind) {
     server.execute("SET GLOBAL read_only = ON").await.unwrap();
     agent
         .until("read only", |now| {
-            now.urgent > urgent && now.report.as_ref().unwrap().facts.as_ref().unwrap().read_only
+            now.urgent > urgent
+                && now
+                    .report
+                    .as_ref()
+                    .unwrap()
+                    .facts
+                    .as_ref()
+                    .unwrap()
+                    .read_only
         })
         .await;
     println!("{kind}: read_only known after {:?}", switched.elapsed());
@@ -150,12 +165,19 @@ async fn the_life_of_a_server(kind: Kind) {
     let mut watch = agent.link.watch();
     let killed = server.kill().await.unwrap();
     let gone = |now: &ServerSnapshot| matches!(now.process, ProcessState::Gone { .. });
-    tokio::time::timeout(SOON, watch.wait_for(gone)).await.unwrap().unwrap();
+    tokio::time::timeout(SOON, watch.wait_for(gone))
+        .await
+        .unwrap()
+        .unwrap();
     println!("{kind}: kill known after {:?}", killed.elapsed());
     let now = agent.link.watch().borrow().clone();
     assert!(!now.linked);
     match &now.process {
-        ProcessState::Gone { pid: gone, announced, .. } => assert_eq!((*gone, *announced), (pid, false)),
+        ProcessState::Gone {
+            pid: gone,
+            announced,
+            ..
+        } => assert_eq!((*gone, *announced), (pid, false)),
         other => panic!("{other:?}"),
     }
     println!("{kind}: {:?}", now.process);
@@ -163,8 +185,16 @@ async fn the_life_of_a_server(kind: Kind) {
     // Started again: the same member, another process, numbers that go on.
     server.start_again().await.unwrap();
     let again = agent.until("serving again", serving).await;
-    assert_eq!(again.identity.as_ref().unwrap().member_id, identity.member_id);
-    assert_eq!(again.process, ProcessState::Running { pid: server.running().unwrap().pid() });
+    assert_eq!(
+        again.identity.as_ref().unwrap().member_id,
+        identity.member_id
+    );
+    assert_eq!(
+        again.process,
+        ProcessState::Running {
+            pid: server.running().unwrap().pid()
+        }
+    );
     assert!(again.report_number > now.report_number);
 
     // The agent restarts under it.
@@ -174,14 +204,20 @@ async fn the_life_of_a_server(kind: Kind) {
     let resumed = agent.link.watch().borrow().clone();
     assert_eq!(resumed.process, again.process);
     agent.until("linked to the new agent", serving).await;
-    println!("{kind}: link back {:?} after the agent's restart", restarted.elapsed());
+    println!(
+        "{kind}: link back {:?} after the agent's restart",
+        restarted.elapsed()
+    );
 
     // Uninstalled: the server lives on, and says why nothing is heard.
     server.execute("UNINSTALL PLUGIN muster").await.unwrap();
     let now = agent.until("unlinked", |now| !now.linked).await;
     assert!(matches!(now.process, ProcessState::Running { .. }));
     assert!(now.note.unwrap().contains("uninstalled"));
-    server.execute("INSTALL PLUGIN muster SONAME 'muster.so'").await.unwrap();
+    server
+        .execute("INSTALL PLUGIN muster SONAME 'muster.so'")
+        .await
+        .unwrap();
     agent.until("linked again", serving).await;
 
     // Stopped in order: announced first, then gone.
@@ -189,12 +225,22 @@ async fn the_life_of_a_server(kind: Kind) {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let watching = tokio::spawn(async move {
         let stopping = |now: &ServerSnapshot| {
-            now.report.as_ref().is_some_and(|report| report.phase == Phase::Stopping)
+            now.report
+                .as_ref()
+                .is_some_and(|report| report.phase == Phase::Stopping)
         };
         let first = watch.wait_for(stopping).await.unwrap().clone();
         let _ = sender.send((Instant::now(), first));
         watch
-            .wait_for(|now| matches!(now.process, ProcessState::Gone { announced: true, .. }))
+            .wait_for(|now| {
+                matches!(
+                    now.process,
+                    ProcessState::Gone {
+                        announced: true,
+                        ..
+                    }
+                )
+            })
             .await
             .unwrap()
             .clone()
@@ -202,9 +248,16 @@ async fn the_life_of_a_server(kind: Kind) {
     let asked = Instant::now();
     server.shutdown().await.unwrap();
     let (announced, first) = tokio::time::timeout(SOON, receiver).await.unwrap().unwrap();
-    assert!(matches!(first.process, ProcessState::Running { .. }), "stopping before gone");
+    assert!(
+        matches!(first.process, ProcessState::Running { .. }),
+        "stopping before gone"
+    );
     tokio::time::timeout(SOON, watching).await.unwrap().unwrap();
-    println!("{kind}: stop announced after {:?}, gone known after {:?}", announced - asked, asked.elapsed());
+    println!(
+        "{kind}: stop announced after {:?}, gone known after {:?}",
+        announced - asked,
+        asked.elapsed()
+    );
     agent.stop().await;
 }
 
@@ -226,7 +279,9 @@ async fn a_frozen_server_comes_back(kind: Kind) {
     let thawed = Instant::now();
     let before = later.report_number;
     agent
-        .until("heard again", |now| now.report_number > before && serving(now))
+        .until("heard again", |now| {
+            now.report_number > before && serving(now)
+        })
         .await;
     println!("{kind}: heard {:?} after SIGCONT", thawed.elapsed());
     agent.stop().await;
@@ -253,6 +308,9 @@ async fn another_build_on_disk_is_noted(kind: Kind) {
     std::fs::write(&upgraded, &bytes).unwrap();
     server.put_plugin(&upgraded).unwrap();
     let now = agent.until("noted", |now| now.note.is_some()).await;
-    assert_eq!(now.note.unwrap(), "loaded build ≠ build on disk: restart the server");
+    assert_eq!(
+        now.note.unwrap(),
+        "loaded build ≠ build on disk: restart the server"
+    );
     agent.stop().await;
 }

@@ -6,17 +6,31 @@ const DAY_US: i64 = 86_400_000_000;
 
 /// `YYYY-MM-DD hh:mm:ss.ffffff` of `us` microseconds since 1970 UTC. What lies outside 1970 to 9999 is moved to its
 /// nearest end: a peer's clock may say anything.
-pub fn text(us: i64) -> String {
+///
+/// Digits are put one by one: a row of a table should not cost a formatter.
+pub fn text(us: i64) -> [u8; 26] {
     let us = us.clamp(0, LAST_US);
     let (days, rest) = (us / DAY_US, us % DAY_US);
     let (year, month, day) = civil(days);
     let (seconds, micros) = (rest / 1_000_000, rest % 1_000_000);
-    format!(
-        "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}.{micros:06}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
+    let mut text = *b"0000-00-00 00:00:00.000000";
+    for (end, value) in [
+        (4, year),
+        (7, month),
+        (10, day),
+        (13, seconds / 3600),
+        (16, seconds / 60 % 60),
+        (19, seconds % 60),
+        (26, micros),
+    ] {
+        let (mut at, mut value) = (end, value);
+        while value > 0 {
+            at -= 1;
+            text[at] = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
+    }
+    text
 }
 
 /// Date of a day counted from 1970-01-01, which must not be negative. The year is taken to begin in March, so that
@@ -44,6 +58,7 @@ mod tests {
 
     #[test]
     fn known_times() {
+        let text = |us| String::from_utf8(text(us).to_vec()).unwrap();
         assert_eq!(text(0), "1970-01-01 00:00:00.000000");
         assert_eq!(text(951_782_400_000_000), "2000-02-29 00:00:00.000000");
         assert_eq!(text(1_795_194_407_000_123), "2026-11-20 17:06:47.000123");
@@ -53,6 +68,7 @@ mod tests {
 
     #[test]
     fn what_no_calendar_holds_is_moved_to_the_nearest_end() {
+        let text = |us| String::from_utf8(text(us).to_vec()).unwrap();
         assert_eq!(text(i64::MIN), "1970-01-01 00:00:00.000000");
         assert_eq!(text(i64::MAX), "9999-12-31 23:59:59.999999");
     }

@@ -183,6 +183,8 @@ pub unsafe fn statement_key(thd: *mut c_void) -> Result<StatementKey, String> {
         number: query_id,
         text_hash: 0,
         mention: None,
+        exact: true,
+        stack: (&raw const connection_id).addr(),
     })
 }
 

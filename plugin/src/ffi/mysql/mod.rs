@@ -6,6 +6,7 @@ use std::mem::offset_of;
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::bindings::{
     MUSTER_MYSQL_MAYBE_NULL, MUSTER_MYSQL_TYPE_DATETIME, MUSTER_MYSQL_TYPE_DOUBLE,
@@ -26,6 +27,8 @@ use crate::tables::{self, AnyTable, ColumnSpec, Kind, Source, Stop};
 const UNKNOWN_ERROR: c_uint = 1105;
 /// `Sql_condition::SL_WARNING`.
 const SEVERITY_WARNING: c_int = 1;
+/// A statement that began less than this ago began by a clock that runs.
+const CLOCK_RUNS_US: i64 = 10_000_000;
 /// Bytes of a statement's text that tell it from another.
 const TEXT_BYTES: usize = 512;
 
@@ -232,16 +235,24 @@ pub unsafe fn statement_key(
     }
     let mut hasher = DefaultHasher::new();
     hasher.write(&text[..length.min(TEXT_BYTES)]);
+    let started_us = started
+        .seconds
+        .wrapping_mul(1_000_000)
+        .wrapping_add(started.microseconds);
+    // A client may freeze its clock (`SET timestamp`). Whether it did cannot be asked; that it did not shows when the
+    // statement began a moment ago.
+    let now_us = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as i64);
+    let exact = (0..CLOCK_RUNS_US).contains(&now_us.saturating_sub(started_us));
     Ok(StatementKey {
         session: thd as usize,
         connection_id: connection_id.into(),
-        number: started
-            .seconds
-            .cast_unsigned()
-            .wrapping_mul(1_000_000)
-            .wrapping_add(started.microseconds.cast_unsigned()),
+        number: started_us.cast_unsigned(),
         text_hash: hasher.finish(),
         mention: Some(mention as usize),
+        exact,
+        stack: (&raw const text).addr(),
     })
 }
 
