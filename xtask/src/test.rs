@@ -21,7 +21,13 @@ pub async fn run(soak: Option<u64>, only: Option<&str>) -> Result<bool> {
     if let Some(minutes) = soak {
         environment.push((effort::SOAK_VARIABLE, minutes.to_string()));
     }
-    run_with(&environment, only).await
+    say("1/3 servers");
+    let servers = setup::servers(Freshness::Any).await?;
+    say(&format!("  {}", servers.describe()));
+    say("2/3 plugin and agent");
+    cargo::build_parts(false).await?;
+    say("3/3 tests");
+    run_with(&environment, only, Some(&servers)).await
 }
 
 /// `cargo xtask fuzz`: the tests whose names begin with `fuzz_`, for longer.
@@ -30,17 +36,17 @@ pub async fn fuzz(name: Option<&str>, seconds: u64) -> Result<bool> {
         || "fuzz_".to_owned(),
         |name| format!("fuzz_{}", name.trim_start_matches("fuzz_")),
     );
-    run_with(&[(effort::FUZZ_VARIABLE, seconds.to_string())], Some(&only)).await
+    // The targets run in one process, beside no server.
+    let environment = [(effort::FUZZ_VARIABLE, seconds.to_string())];
+    run_with(&environment, Some(&only), None).await
 }
 
-async fn run_with(environment: &[(&str, String)], only: Option<&str>) -> Result<bool> {
+async fn run_with(
+    environment: &[(&str, String)],
+    only: Option<&str>,
+    servers: Option<&setup::Servers>,
+) -> Result<bool> {
     let started = Instant::now();
-    say("1/3 servers");
-    let servers = setup::servers(Freshness::Any).await?;
-    say(&format!("  {}", servers.describe()));
-    say("2/3 plugin and agent");
-    cargo::build_parts(false).await?;
-    say("3/3 tests");
     let dir = RunDir::new()?;
     let notes = dir.path().join("not-run");
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
@@ -70,7 +76,7 @@ async fn run_with(environment: &[(&str, String)], only: Option<&str>) -> Result<
     report(
         &summary,
         &fs::read_to_string(&notes).unwrap_or_default(),
-        &servers,
+        servers,
         good,
         started,
     );
@@ -86,7 +92,13 @@ fn print_line(line: &str) {
     clippy::print_stdout,
     reason = "the result of the command, for people and for CI"
 )]
-fn report(summary: &Summary, notes: &str, servers: &setup::Servers, good: bool, started: Instant) {
+fn report(
+    summary: &Summary,
+    notes: &str,
+    servers: Option<&setup::Servers>,
+    good: bool,
+    started: Instant,
+) {
     println!();
     for name in &summary.failures {
         println!("FAILED   {name}");
@@ -95,7 +107,7 @@ fn report(summary: &Summary, notes: &str, servers: &setup::Servers, good: bool, 
     for line in wholes.iter().chain(&parts) {
         println!("NOT RUN  {line}");
     }
-    for (kind, why) in &servers.absent {
+    for (kind, why) in servers.iter().flat_map(|servers| &servers.absent) {
         println!("NO {kind}: {why}");
     }
     let crashed = u64::from(!good && summary.failed == 0);
@@ -103,7 +115,9 @@ fn report(summary: &Summary, notes: &str, servers: &setup::Servers, good: bool, 
         println!("FAILED   a test program did not build, or did not run to its end; see above");
     }
     println!("took {} s", started.elapsed().as_secs());
-    println!("servers: {}", servers.describe());
+    if let Some(servers) = servers {
+        println!("servers: {}", servers.describe());
+    }
     // A test that was not run returned early, and the harness took that for a pass.
     let skipped = wholes.len() as u64;
     println!(
