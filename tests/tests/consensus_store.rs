@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::Result;
-use muster_agent::consensus::{Consensus, OpenError, ProposeError, Timing};
+use muster_agent::consensus::{Compaction, Consensus, OpenError, ProposeError, Timing};
 use muster_core::ids::AgentId;
 use muster_tests::raft_sim::disk::SimDisk;
 use muster_tests::raft_sim::entries;
@@ -155,7 +155,14 @@ async fn there_is_nothing_to_recover_in_an_empty_folder() -> Result<()> {
 async fn an_agent_whose_disk_fails_says_so_and_ends() -> Result<()> {
     let disk = SimDisk::new(0);
     let wire = Net::new(0).wire(A);
-    let consensus = Consensus::open_in(disk.folder(), A, wire, Timing::default()).await?;
+    let consensus = Consensus::open_in(
+        disk.folder(),
+        A,
+        wire,
+        Timing::default(),
+        Compaction::default(),
+    )
+    .await?;
     consensus
         .found(&entries::address(A), entries::found())
         .await?;

@@ -32,10 +32,24 @@ use super::timing::Timing;
 use super::transport::{RaftReply, RaftRpc, RaftTransport};
 use super::types::{Proposal, Raft, TypeConfig, Vote};
 
-/// A snapshot is made after this many entries.
-const SNAPSHOT_ENTRIES: u64 = 1_000;
-/// Entries that stay in the log behind a snapshot, so that an agent that was away for a moment needs no snapshot.
-const KEPT_ENTRIES: u64 = 200;
+/// When the log is cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compaction {
+    /// A snapshot is made after this many entries.
+    pub after_entries: u64,
+    /// Entries that stay in the log behind a snapshot, so that an agent that was away for a moment needs no snapshot.
+    pub keep_entries: u64,
+}
+
+impl Default for Compaction {
+    fn default() -> Self {
+        Self {
+            after_entries: 1_000,
+            keep_entries: 200,
+        }
+    }
+}
+
 /// Most entries in one request.
 const ENTRIES_PER_CALL: u64 = 256;
 
@@ -63,7 +77,7 @@ struct Inner {
     standing: watch::Receiver<Standing>,
     hearing: Arc<Hearing>,
     /// Changes of the membership go one after the other.
-    membership: tokio::sync::Mutex<()>,
+    membership: Arc<tokio::sync::Mutex<()>>,
     closing: Arc<AtomicBool>,
     observer: JoinHandle<()>,
     /// Closed when the store is.
@@ -90,6 +104,7 @@ impl Consensus {
             me,
             transport,
             timing,
+            Compaction::default(),
         )
         .await
     }
@@ -100,6 +115,7 @@ impl Consensus {
         me: AgentId,
         transport: Arc<dyn RaftTransport>,
         timing: Timing,
+        compaction: Compaction,
     ) -> Result<Self, OpenError> {
         let log = on_folder(&folder, move |folder| LogStore::open(folder, me)).await?;
         let store = log.closed();
@@ -112,12 +128,13 @@ impl Consensus {
             timing,
             silent: silent.clone(),
         };
-        let raft = Raft::new(me.0, config(&timing)?, network, log, machine)
+        let raft = Raft::new(me.0, config(&timing, compaction)?, network, log, machine)
             .await
             .map_err(|error| start_error(&*folder, &error))?;
 
         let closing = Arc::new(AtomicBool::new(false));
         let hearing = Arc::new(Hearing::default());
+        let membership = Arc::new(tokio::sync::Mutex::new(()));
         state.mark_unchanged();
         let (observer, standing) = Observer::start(
             me,
@@ -126,6 +143,7 @@ impl Consensus {
             index,
             hearing.clone(),
             silent,
+            membership.clone(),
             closing.clone(),
         );
         Ok(Self {
@@ -136,7 +154,7 @@ impl Consensus {
                 state,
                 standing,
                 hearing,
-                membership: tokio::sync::Mutex::new(()),
+                membership,
                 closing,
                 observer,
                 store,
@@ -279,7 +297,8 @@ impl Consensus {
 
     /// Takes an agent out of the group, voter or not. Only on the leader; a leader that removes itself hands over.
     ///
-    /// The removed agent may never hear of it: whoever carries the requests has to refuse it from then on.
+    /// The removed agent may never hear of it: whoever carries the requests has to refuse it from then on, and not
+    /// before. While [`Standing::has`] is true for it, a majority may need its vote.
     pub async fn remove(&self, id: AgentId) -> Result<(), ProposeError> {
         let _one_at_a_time = self.inner.membership.lock().await;
         if !self.nodes().contains_key(&id.0) {
@@ -396,17 +415,15 @@ impl Consensus {
         }
         let standing = self.inner.standing.borrow();
         let me_alone = BTreeSet::from([self.inner.me]);
-        if standing.voters == me_alone
-            && !standing.learners.contains(&from)
-            && from != self.inner.me
-        {
+        if standing.voters == me_alone && !standing.has(from) {
             // Nobody else can have been let in without this agent's doing. It is one of a group that was given up by
             // 'muster recover --force', and must not take its old state back here.
             return refuse("it does not belong to this group");
         }
         let removed = self.inner.state.borrow().removed_agents.contains(&from);
-        // A leader that removes itself still has to tell the others that they are on their own.
-        if removed && standing.leader != Some(from) {
+        // As long as it is in the group its vote may be the one that is missing, whatever the ordered state says. And a
+        // leader that removes itself still has to tell the others that they are on their own.
+        if removed && !standing.has(from) && standing.leader != Some(from) {
             return refuse("it was removed from the cluster");
         }
         Ok(())
@@ -507,7 +524,7 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn config(timing: &Timing) -> Result<Arc<Config>, OpenError> {
+fn config(timing: &Timing, compaction: Compaction) -> Result<Arc<Config>, OpenError> {
     let config = Config {
         cluster_name: "muster".to_owned(),
         // The engine's interval bounds how long one heartbeat may take; how often they go out is the observer's doing.
@@ -516,8 +533,8 @@ fn config(timing: &Timing) -> Result<Arc<Config>, OpenError> {
         election_timeout_max: milliseconds(timing.election_max),
         install_snapshot_timeout: milliseconds(timing.snapshot),
         max_payload_entries: ENTRIES_PER_CALL,
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_ENTRIES),
-        max_in_snapshot_log_to_keep: KEPT_ENTRIES,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(compaction.after_entries),
+        max_in_snapshot_log_to_keep: compaction.keep_entries,
         // A change is rare, and is to be seen everywhere at once.
         broadcast_submitted_on_append: Some(true),
         enable_pre_vote: Some(true),

@@ -27,7 +27,7 @@ mod types;
 
 pub use error::{OpenError, ProposeError, ServeError};
 pub use folder::{DATABASE_CACHE_BYTES, DiskFolder, Folder};
-pub use handle::{Consensus, Proposed};
+pub use handle::{Compaction, Consensus, Proposed};
 pub use standing::Standing;
 pub use timing::Timing;
 pub use transport::{BoxFuture, RaftReply, RaftRpc, RaftTransport, TransportError};

@@ -9,7 +9,7 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::{Instant as _, RaftMetrics};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::standing::Standing;
 use super::timing::Timing;
@@ -49,6 +49,8 @@ pub(super) struct Observer {
     hearing: Arc<Hearing>,
     /// Told to the network, see there.
     silent: Arc<AtomicBool>,
+    /// Held by whoever changes the membership.
+    membership: Arc<tokio::sync::Mutex<()>>,
     /// When this agent was first seen to lead without a break.
     leading_since: Option<Instant>,
     closing: Arc<AtomicBool>,
@@ -63,6 +65,7 @@ impl Observer {
         applied: watch::Receiver<u64>,
         hearing: Arc<Hearing>,
         silent: Arc<AtomicBool>,
+        membership: Arc<tokio::sync::Mutex<()>>,
         closing: Arc<AtomicBool>,
     ) -> (JoinHandle<()>, watch::Receiver<Standing>) {
         let standing = watch::Sender::new(Standing::default());
@@ -74,6 +77,7 @@ impl Observer {
             applied,
             hearing,
             silent,
+            membership,
             leading_since: None,
             closing,
             standing,
@@ -100,6 +104,7 @@ impl Observer {
                     }
                 }
                 _ = beat.tick() => {
+                    self.finish_change();
                     // The engine's own interval is the longest that a heartbeat may take, which is too rare.
                     if self.standing.borrow().i_lead && self.raft.trigger().heartbeat().await.is_err() {
                         self.look();
@@ -144,6 +149,30 @@ impl Observer {
                 (over.as_millis() / self.timing.silence().as_millis()).is_multiple_of(2)
             });
         self.silent.store(silent, Ordering::Relaxed);
+    }
+
+    /// A leader that was lost in the middle of changing the voters leaves both sets in charge. Whoever leads now ends it.
+    fn finish_change(&self) {
+        let metrics = self.raft.metrics().borrow_watched().clone();
+        let newest = &metrics.membership_config;
+        let [_, target] = newest.get_joint_config().as_slice() else {
+            return;
+        };
+        let agreed_on = newest.log_id() == metrics.committed_membership_config.log_id();
+        if !metrics.state.is_leader() || !agreed_on {
+            return;
+        }
+        // Somebody here is at it.
+        let Ok(at_it) = self.membership.clone().try_lock_owned() else {
+            return;
+        };
+        let (raft, target) = (self.raft.clone(), target.clone());
+        let patience = self.timing.propose;
+        tokio::spawn(async move {
+            // If it does not work out, it is tried again at a later beat.
+            let _ = timeout(patience, raft.change_membership(target, true)).await;
+            drop(at_it);
+        });
     }
 
     fn stand(&self, metrics: &RaftMetrics<TypeConfig>, last_applied_index: u64) -> Standing {

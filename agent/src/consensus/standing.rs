@@ -33,3 +33,11 @@ pub struct Standing {
     /// will happen here.
     pub failed: Option<String>,
 }
+
+impl Standing {
+    /// Whether `id` is in the group, as a voter or as a learner.
+    #[must_use]
+    pub fn has(&self, id: AgentId) -> bool {
+        self.voters.contains(&id) || self.learners.contains(&id)
+    }
+}

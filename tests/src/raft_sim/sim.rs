@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use muster_agent::consensus::{Consensus, Timing};
+use muster_agent::consensus::{Compaction, Consensus, Timing};
 use muster_core::command::Outcome;
 use muster_core::ids::{AgentId, ViewId};
 use muster_core::state::ClusterState;
@@ -196,6 +196,12 @@ struct Sim {
     witness: Shared,
     marks: usize,
     crashes: usize,
+    /// Short, so that snapshots are made, sent and restored all the time.
+    compaction: Compaction,
+    /// Agents that the group has let in, and that have not been started yet.
+    born: Arc<Mutex<Vec<AgentId>>>,
+    /// Hosts that have asked to be let in.
+    hosts: u64,
     began: Instant,
 }
 
@@ -223,6 +229,13 @@ async fn run(life: Life) -> Result<Report> {
     let Life { seed, steps, .. } = life;
     let mut random = StdRng::seed_from_u64(seed);
     let agents = *[3, 3, 3, 5, 4].choose(&mut random).context("a size")?;
+    let compaction = *[(1_000, 200), (20, 5), (7, 0)]
+        .choose(&mut random)
+        .context("a compaction")?;
+    let compaction = Compaction {
+        after_entries: compaction.0,
+        keep_entries: compaction.1,
+    };
     let mut sim = Sim {
         net: Net::new(random.random()),
         disks: (1..=agents)
@@ -233,6 +246,9 @@ async fn run(life: Life) -> Result<Report> {
         witness: Shared::default(),
         marks: 0,
         crashes: 0,
+        compaction,
+        born: Arc::default(),
+        hosts: agents,
         began: Instant::now(),
     };
     sim.gather().await.context("before any fault")?;
@@ -241,6 +257,7 @@ async fn run(life: Life) -> Result<Report> {
     }
     for step in 0..steps {
         let what = sim.step().await;
+        sim.tend().await?;
         sim.check()
             .with_context(|| format!("after step {step}: {what}"))?;
     }
@@ -264,8 +281,9 @@ impl Sim {
         let wire = self.net.wire(id);
         // Another life of this agent: what it shows is compared from the beginning.
         self.witness.lock().compared.remove(&id);
+        let folder = self.disks[&id].folder();
         let consensus =
-            Consensus::open_in(self.disks[&id].folder(), id, wire, Timing::default()).await?;
+            Consensus::open_in(folder, id, wire, Timing::default(), self.compaction).await?;
         // What it shows right after its start counts.
         self.witness.follow(id, &consensus);
         self.net.plug(id, consensus.clone());
@@ -362,6 +380,60 @@ impl Sim {
         tokio::spawn(async move { consensus.set_voters(voters).await });
     }
 
+    /// A new host asks to be let in. It gets its number from the group.
+    fn join(&mut self) {
+        let Some(leader) = self.leader() else { return };
+        self.hosts += 1;
+        let entries = entries::join(AgentId(self.hosts));
+        let (consensus, born) = (self.up[&leader].clone(), self.born.clone());
+        tokio::spawn(async move {
+            for entry in entries {
+                let proposed = consensus
+                    .propose(entry)
+                    .await
+                    .map(|proposed| proposed.outcome);
+                if let Ok(Outcome::Joined { agent_id, .. }) = proposed {
+                    born.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(agent_id);
+                }
+            }
+        });
+    }
+
+    /// An agent is taken out. It is not told, and goes on.
+    fn remove(&mut self, id: AgentId) {
+        let Some(leader) = self.leader() else { return };
+        let consensus = self.up[&leader].clone();
+        tokio::spawn(async move { consensus.propose(entries::remove(id)).await });
+    }
+
+    /// What the agent's brain does on a leader: the group follows the ordered state.
+    async fn tend(&mut self) -> Result<()> {
+        let born = std::mem::take(&mut *self.born.lock().unwrap_or_else(PoisonError::into_inner));
+        for id in born {
+            // The same number twice, for two hosts, would be found out here.
+            ensure!(!self.disks.contains_key(&id), "agent {id} was let in twice");
+            self.disks.insert(id, SimDisk::new(self.random.random()));
+            self.start(id).await?;
+        }
+        let Some(leader) = self.leader() else {
+            return Ok(());
+        };
+        let consensus = self.up[&leader].clone();
+        let standing = consensus.standing().borrow().clone();
+        let state = consensus.state().borrow().clone();
+        for id in self.disks.keys().copied() {
+            let consensus = consensus.clone();
+            if state.agents.contains_key(&id) && !standing.has(id) {
+                tokio::spawn(async move { consensus.add_learner(id, &entries::address(id)).await });
+            } else if state.removed_agents.contains(&id) && standing.has(id) {
+                tokio::spawn(async move { consensus.remove(id).await });
+            }
+        }
+        Ok(())
+    }
+
     /// One random thing, and some time for it to work.
     async fn step(&mut self) -> String {
         let all: Vec<_> = self.disks.keys().copied().collect();
@@ -434,6 +506,20 @@ impl Sim {
                 self.revote();
                 "other voters".to_owned()
             }
+            97 => {
+                if all.len() < 7 {
+                    self.join();
+                }
+                "a host joins".to_owned()
+            }
+            98 => {
+                // The first one stays: the marks are about it.
+                let id = self.any(&all[1..]).unwrap_or(all[1]);
+                if all.len() > 3 {
+                    self.remove(id);
+                }
+                format!("removal of {id}")
+            }
             _ => {
                 let leader = self.leader();
                 let to = self.any(&all);
@@ -475,8 +561,11 @@ impl Sim {
                 self.start(id).await?;
             }
         }
+        // What was asked for in the last steps may still be under way, other voters and another leader among it.
+        sleep(Timing::default().propose * 2).await;
         let until = Instant::now() + CALM;
-        let last = loop {
+        loop {
+            self.tend().await?;
             self.check()?;
             ensure!(
                 Instant::now() < until,
@@ -485,31 +574,51 @@ impl Sim {
             );
             if let Some(leader) = self.leader() {
                 let proposed = self.up[&leader]
-                    .propose(entries::marked("the last one"))
+                    .propose(entries::marked("(the last one)"))
                     .await;
-                match proposed.map(|proposed| proposed.outcome) {
-                    Ok(Outcome::Changed { view_id }) => break view_id,
-                    // An earlier attempt, whose answer was lost, is in already.
-                    Ok(Outcome::Unchanged) => break self.up[&leader].state().borrow().view_id,
-                    _ => {}
+                if proposed.is_ok() && self.in_order(leader) {
+                    break;
                 }
             }
             sleep(Duration::from_millis(50)).await;
-        };
-        while !self
-            .up
-            .values()
-            .all(|agent| agent.state().borrow().view_id >= last)
-        {
+        }
+        loop {
             self.check()?;
+            let Some(leader) = self.leader() else {
+                bail!("the leader was lost again: {}", self.describe());
+            };
+            let state = self.up[&leader].state().borrow().clone();
+            let behind = |id: &&AgentId| {
+                state.agents.contains_key(id) && *self.up[*id].state().borrow() != state
+            };
+            if !self.up.keys().any(|id| behind(&id)) {
+                break;
+            }
             ensure!(
                 Instant::now() < until,
-                "not all show view {last}: {}",
+                "not all show the same in the end: {}",
                 self.describe()
             );
             sleep(Duration::from_millis(20)).await;
         }
-        self.check()
+        // Those that were taken out stand for election without end. Nobody listens.
+        let leader = self.leader();
+        sleep(Duration::from_secs(5)).await;
+        self.check()?;
+        ensure!(
+            leader.is_some() && self.leader() == leader,
+            "peace does not last: {}",
+            self.describe()
+        );
+        Ok(())
+    }
+
+    /// The group is as the ordered state says.
+    fn in_order(&self, leader: AgentId) -> bool {
+        let standing = self.up[&leader].standing().borrow().clone();
+        let state = self.up[&leader].state().borrow().clone();
+        let group = |id: &AgentId| standing.has(*id) == state.agents.contains_key(id);
+        !standing.changing && standing.voters == state.voters && self.disks.keys().all(group)
     }
 
     fn describe(&self) -> String {
