@@ -30,7 +30,7 @@ use super::observer::{Hearing, Observer};
 use super::standing::Standing;
 use super::timing::Timing;
 use super::transport::{RaftReply, RaftRpc, RaftTransport};
-use super::types::{Proposal, Raft, TypeConfig, Vote};
+use super::types::{LogId, Proposal, Raft, TypeConfig, Vote};
 
 /// When the log is cut short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +90,21 @@ impl Drop for Inner {
     }
 }
 
+impl Inner {
+    /// The leader names an entry that this agent has told it to hold, and it is not here.
+    fn set_back(&self, named: Option<LogId>) -> ServeError {
+        let index = named.map_or(0, |id| id.index);
+        let why = format!(
+            "its store does not hold log entry {index}, which this agent has acknowledged: the store was set back, as by \
+             the snapshot of a virtual machine or an old copy of the folder. Take this agent out with 'muster remove', \
+             move the folder away and join again as a new agent"
+        );
+        tracing::error!(index, "the store was set back");
+        self.hearing.fail(why.clone());
+        ServeError::Stopped(why)
+    }
+}
+
 impl Consensus {
     /// Opens the store in `store_dir` (made if it is not there) and takes part in the group again, or waits to be
     /// founded or added to one.
@@ -127,6 +142,7 @@ impl Consensus {
             transport,
             timing,
             silent: silent.clone(),
+            told: Arc::default(),
         };
         let raft = Raft::new(me.0, config(&timing, compaction)?, network, log, machine)
             .await
@@ -356,10 +372,24 @@ impl Consensus {
         let raft = &inner.raft;
         let question = rpc.0;
         self.may_speak(from, &question)?;
+        if let Some(why) = inner.hearing.failed() {
+            return Err(ServeError::Stopped(why));
+        }
         let answer = match question {
             Question::Append(request) => {
                 let response = raft.append_entries(request).await.map_err(ended)?;
                 if response.is_success() || response.is_conflict() {
+                    inner.hearing.heard_leader(from);
+                }
+                Answer::Append(response)
+            }
+            Question::Heartbeat(request) => {
+                let named = request.prev_log_id;
+                let response = raft.append_entries(request).await.map_err(ended)?;
+                if response.is_conflict() {
+                    return Err(inner.set_back(named));
+                }
+                if response.is_success() {
                     inner.hearing.heard_leader(from);
                 }
                 Answer::Append(response)
@@ -405,7 +435,7 @@ impl Consensus {
             })
         };
         let speaker: &Vote = match question {
-            Question::Append(request) => &request.vote,
+            Question::Append(request) | Question::Heartbeat(request) => &request.vote,
             Question::Vote(request) | Question::PreVote(request) => &request.vote,
             Question::Snapshot { vote, .. } => vote,
             Question::Transfer(request) => request.from_leader(),

@@ -11,8 +11,10 @@ use super::types::{SnapshotMeta, TypeConfig, Vote};
 /// What one agent's consensus asks of another's.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Question {
-    /// Store these entries; with none, a heartbeat.
+    /// Store these entries, or learn that there are none beyond these.
     Append(AppendEntriesRequest<TypeConfig>),
+    /// I lead. Names the last entry that the receiver has told this leader it holds; the answer is that of an append.
+    Heartbeat(AppendEntriesRequest<TypeConfig>),
     /// Vote for me.
     Vote(VoteRequest<TypeConfig>),
     /// Would you vote for me? Changes nothing at the voter, so that an agent that was cut off disturbs nobody.
@@ -34,8 +36,8 @@ impl Question {
     /// A word for logs and metrics.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::Append(request) if request.entries.is_empty() => "heartbeat",
             Self::Append(_) => "append",
+            Self::Heartbeat(_) => "heartbeat",
             Self::Vote(_) => "vote",
             Self::PreVote(_) => "pre_vote",
             Self::Snapshot { .. } => "snapshot",
@@ -47,7 +49,7 @@ impl Question {
 /// What the other answers. Its kind must be that of the question.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// To [`Question::Append`].
+    /// To [`Question::Append`] and [`Question::Heartbeat`].
     Append(AppendEntriesResponse<TypeConfig>),
     /// To [`Question::Vote`].
     Vote(VoteResponse<TypeConfig>),

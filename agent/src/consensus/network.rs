@@ -1,8 +1,9 @@
 //! Puts the engine's requests into envelopes, and hands them to whoever carries them.
 
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use muster_core::ids::AgentId;
@@ -19,7 +20,7 @@ use openraft::{BasicNode, OptionalSend, RaftNetworkFactory, RaftNetworkV2};
 use super::message::{Answer, Question};
 use super::timing::Timing;
 use super::transport::{RaftRpc, RaftTransport, TransportError};
-use super::types::{Snapshot, TypeConfig, Vote};
+use super::types::{LogId, Snapshot, TypeConfig, Vote};
 
 /// Makes a [`Peer`] for each agent that the engine wants to talk to.
 #[derive(Debug, Clone)]
@@ -31,6 +32,38 @@ pub(super) struct Network {
     /// leader that is heard and hears nobody would be followed for ever. The engine keeps its heartbeats back by itself,
     /// but not entries that it sends again and again.
     pub(super) silent: Arc<AtomicBool>,
+    /// What each other agent has told this leader that it holds.
+    pub(super) told: Arc<Told>,
+}
+
+/// The last entry that each other agent has acknowledged, and to which vote.
+///
+/// A store that was set back (the snapshot of a virtual machine, a copy of the folder) makes an agent forget what a
+/// majority counts on. It finds that out by itself from the next heartbeat. Until then its answers must not reach the
+/// engine, which takes it for granted that nobody forgets.
+#[derive(Debug, Default)]
+pub(super) struct Told(Mutex<BTreeMap<AgentId, (Vote, LogId)>>);
+
+impl Told {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<AgentId, (Vote, LogId)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn holds(&self, id: AgentId, vote: Vote, held: Option<LogId>) {
+        let Some(held) = held else { return };
+        let mut told = self.lock();
+        let known = told.entry(id).or_insert((vote, held));
+        if known.0 != vote || known.1 < held {
+            *known = (vote, held);
+        }
+    }
+
+    /// Whether `id` denies an entry that it has acknowledged to the same leader.
+    fn denies(&self, id: AgentId, vote: Vote, denied: Option<LogId>) -> bool {
+        let told = self.lock();
+        told.get(&id)
+            .is_some_and(|(to, held)| *to == vote && denied.is_some_and(|denied| denied <= *held))
+    }
 }
 
 /// One other agent.
@@ -39,6 +72,8 @@ pub(super) struct Peer {
     network: Network,
     to: AgentId,
     address: String,
+    /// For heartbeats alone.
+    beats: bool,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
@@ -49,6 +84,14 @@ impl RaftNetworkFactory<TypeConfig> for Network {
             network: self.clone(),
             to: AgentId(target),
             address: node.addr.clone(),
+            beats: false,
+        }
+    }
+
+    async fn new_heartbeat_client(&mut self, target: u64, node: &BasicNode) -> Peer {
+        Peer {
+            beats: true,
+            ..self.new_client(target, node).await
         }
     }
 }
@@ -109,19 +152,33 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         self.may_lead()?;
         // The engine itself ends a heartbeat after one interval. Entries may take longer: giving up early on a slow way
         // would send them again and again.
-        let deadline = if rpc.entries.is_empty() {
+        let deadline = if self.beats {
             option.hard_ttl()
         } else {
             self.network.timing.call
         };
-        let question = Question::Append(rpc);
-        match self
-            .call(RPCTypes::AppendEntries, question, deadline)
-            .await?
-        {
-            Answer::Append(response) => Ok(response),
-            _ => Err(self.mismatch()),
+        let (vote, before) = (rpc.vote, rpc.prev_log_id);
+        let last = rpc.entries.last().map(|entry| entry.log_id).or(before);
+        let question = if self.beats {
+            Question::Heartbeat(rpc)
+        } else {
+            Question::Append(rpc)
+        };
+        let answer = self.call(RPCTypes::AppendEntries, question, deadline);
+        let Answer::Append(response) = answer.await? else {
+            return Err(self.mismatch());
+        };
+        match &response {
+            AppendEntriesResponse::Success => self.network.told.holds(self.to, vote, last),
+            AppendEntriesResponse::Conflict if self.network.told.denies(self.to, vote, before) => {
+                return Err(RPCError::Unreachable(Unreachable::from_string(format!(
+                    "agent {} has lost what it had acknowledged",
+                    self.to
+                ))));
+            }
+            _ => {}
         }
+        Ok(response)
     }
 
     async fn vote(

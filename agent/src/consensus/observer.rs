@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use muster_core::ids::AgentId;
 use openraft::async_runtime::WatchReceiver;
@@ -22,12 +22,24 @@ use super::types::{Raft, TypeConfig};
 #[derive(Debug, Default)]
 pub(super) struct Hearing {
     last: Mutex<Option<(AgentId, Instant)>>,
+    /// Why this agent must not go on, found out from what it heard.
+    failed: OnceLock<String>,
 }
 
 impl Hearing {
     /// A request of `leader` was accepted.
     pub(super) fn heard_leader(&self, leader: AgentId) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader, Instant::now()));
+    }
+
+    /// This agent must not go on; it answers nobody any more.
+    pub(super) fn fail(&self, why: String) {
+        // The first reason stays.
+        let _ = self.failed.set(why);
+    }
+
+    pub(super) fn failed(&self) -> Option<String> {
+        self.failed.get().cloned()
     }
 
     fn since(&self) -> Option<(AgentId, Instant)> {
@@ -198,7 +210,7 @@ impl Observer {
         };
         let failed = match &metrics.running_state {
             Err(error) if !self.closing.load(Ordering::SeqCst) => Some(error.to_string()),
-            _ => None,
+            _ => self.hearing.failed(),
         };
         Standing {
             leader,

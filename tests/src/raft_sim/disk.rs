@@ -117,6 +117,22 @@ impl SimDisk {
         self.platter().lies = lies;
     }
 
+    /// A copy of what is safe on the disk now.
+    #[must_use]
+    pub fn copy(&self) -> (Vec<u8>, Option<Vec<u8>>) {
+        let platter = self.platter();
+        (platter.synced.clone(), platter.snapshot.clone())
+    }
+
+    /// An old copy is put back, as when somebody restores the snapshot of a virtual machine. Whoever has it open crashes.
+    pub fn restore(&self, copy: (Vec<u8>, Option<Vec<u8>>)) {
+        let mut platter = self.platter();
+        platter.generation += 1;
+        platter.pending.clear();
+        platter.log.clone_from(&copy.0);
+        (platter.synced, platter.snapshot) = copy;
+    }
+
     /// The host loses its power: of what was not synced, any part may be there, down to single sectors.
     pub fn crash(&self) {
         let mut platter = self.platter();

@@ -12,6 +12,8 @@ use muster_agent::consensus::{
 use muster_core::ids::AgentId;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// What may happen to each message, a request or an answer.
@@ -163,14 +165,20 @@ impl Net {
         sleep(self.way(from, to)?).await;
         let (there, alive) = self.whois(to)?;
         self.sky().delivered += 1;
-        let answer = there.serve(from, rpc).await.ok()?;
+        let answer = there.serve(from, as_sent(&rpc)).await.ok()?;
         if !alive.load(Ordering::SeqCst) {
             // Whoever crashed meanwhile does not answer.
             return None;
         }
         sleep(self.way(to, from)?).await;
-        Some(answer)
+        Some(as_sent(&answer))
     }
+}
+
+/// What arrives has been text on its way, as between real agents.
+fn as_sent<T: Serialize + DeserializeOwned>(message: &T) -> T {
+    let text = serde_json::to_string(message).expect("every message can be written");
+    serde_json::from_str(&text).expect("every message can be read back")
 }
 
 impl RaftTransport for Wire {
