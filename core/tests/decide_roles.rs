@@ -222,3 +222,32 @@ fn an_agent_cannot_speak_for_another_ones_server() {
         1
     );
 }
+
+#[test]
+fn pitfall_38_a_server_that_two_hosts_claim_is_not_moved_to_and_fro() {
+    let mut net = Net::new(3, &[1, 2, 3]);
+    net.servers.get_mut(&3).unwrap().process = ProcessState::Gone {
+        pid: 1,
+        announced: true,
+        how: None,
+    };
+    net.run(1_000);
+    assert_eq!(net.state_of(3), MemberState::Offline);
+    // Both come up in the same moment: the server of host 3, and on host 2 a copy of its disk.
+    let running = |net: &Net, host: u64| {
+        let mut own = support::server(3, Some(1));
+        own.report_number = net.servers[&host].report_number + 1;
+        own
+    };
+    let (own, copy) = (running(&net, 3), running(&net, 2));
+    net.servers.insert(3, own);
+    net.servers.insert(2, copy);
+    let before = net.cluster.state.view_id.0;
+    net.run(20_000);
+    assert_eq!(net.cluster.record(3).agent_id.0, 3);
+    assert_eq!(net.state_of(3), MemberState::Online);
+    assert!(
+        net.cluster.state.view_id.0 - before <= 2,
+        "it comes to rest"
+    );
+}

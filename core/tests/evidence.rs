@@ -138,6 +138,26 @@ fn a_late_word_of_a_former_process_locks_nobody_out() {
 }
 
 #[test]
+fn pitfall_38_two_processes_with_one_number_are_noticed() {
+    let cluster = Cluster::running(3, &[1, 2, 3]);
+    let mut evidence = listening(&cluster);
+    let mut now_ms = START_MS;
+    let mut twin = |evidence: &mut Evidence, rounds: u64, from: u64| {
+        for n in from..from + rounds {
+            now_ms += 250;
+            // The copy began later, so it is the one that is listened to; the first speaks on.
+            evidence.hear(now_ms, &cluster.state, heartbeat(2, 7, n, n));
+            evidence.hear(now_ms, &cluster.state, heartbeat(2, 8, n, n));
+        }
+        let seen = evidence.observe(now_ms, &cluster.state, ConsensusFacts::default());
+        assert_eq!(seen.agents[&AgentId(2)].report_age_ms, Some(0));
+        seen.agents[&AgentId(2)].twin
+    };
+    assert!(!twin(&mut evidence, 5, 1), "a few late words prove nothing");
+    assert!(twin(&mut evidence, 10, 6));
+}
+
+#[test]
 fn pitfall_39_strangers_and_oversized_words_are_not_taken() {
     let mut cluster = Cluster::running(3, &[1, 2, 3]);
     cluster.ok(muster_core::command::Command::RemoveAgent {

@@ -3,18 +3,29 @@
 use muster_link::report::Identity;
 use muster_link::text::clip_text;
 
+use super::topology::speaks_for;
 use super::{Action, Decision};
 use crate::apply;
 use crate::command::{Command, MemberDeclaration};
-use crate::evidence::Observations;
-use crate::ids::MemberId;
+use crate::evidence::{Observations, OwnMember, ProcessState};
+use crate::ids::{AgentId, MemberId};
 use crate::limits::VERSION_CHARS_MAX;
 use crate::state::{AgentRecord, ClusterState, MemberRecord};
 
 pub(super) fn decide(state: &ClusterState, seen: &Observations, decisions: &mut Vec<Decision>) {
     for (agent_id, of_agent) in &seen.agents {
+        if of_agent.twin {
+            let name = state.agents.get(agent_id).map_or("?", |a| a.name.as_str());
+            decisions.push(Decision::Held {
+                what: format!("one of two agents '{name}' is not listened to"),
+                why: format!(
+                    "two processes speak as agent {agent_id} ('{name}'): its host was copied with the agent's state \
+                     folder; on the copy stop the agent, delete that folder and run `muster join` with a new token"
+                ),
+            });
+        }
         let lately = of_agent.said_age_ms.is_some_and(|age| age <= seen.ttl_ms);
-        let Some(own) = of_agent.own.as_deref().filter(|own| lately && own.linked) else {
+        let Some(own) = of_agent.own.as_deref().filter(|own| lately && runs(own)) else {
             continue;
         };
         let identity = &own.identity;
@@ -42,6 +53,18 @@ pub(super) fn decide(state: &ClusterState, seen: &Observations, decisions: &mut 
             .agents
             .get(agent_id)
             .map_or("?", |agent| agent.name.as_str());
+        if let Some(owner) = claimed_by_another(state, seen, *agent_id, &member.member_id) {
+            decisions.push(Decision::Held {
+                what: format!("the server of host '{host}' is not taken in"),
+                why: format!(
+                    "host '{owner}' has a running server with the same id {}: one is a copy of the other; on the copy \
+                     stop the server, delete auto.cnf (MariaDB: the id file of Muster) in its data directory, and \
+                     start it again",
+                    member.member_id
+                ),
+            });
+            continue;
+        }
         match apply::declaration(state, *agent_id, &member) {
             Ok(false) => {}
             Ok(true) => decisions.push(Decision::Act {
@@ -60,6 +83,25 @@ pub(super) fn decide(state: &ClusterState, seen: &Observations, decisions: &mut 
             }),
         }
     }
+}
+
+/// The plugin is there, and so is the process.
+fn runs(own: &OwnMember) -> bool {
+    own.linked && matches!(own.process, ProcessState::Running { .. })
+}
+
+/// The host whose agent speaks for the server already and has it running: it is not moved to and fro between two.
+fn claimed_by_another<'a>(
+    state: &'a ClusterState,
+    seen: &Observations,
+    agent_id: AgentId,
+    member_id: &MemberId,
+) -> Option<&'a str> {
+    let owner = state.members.get(member_id)?.agent_id;
+    let of_owner = seen.agents.get(&owner).filter(|_| owner != agent_id)?;
+    let lately = of_owner.said_age_ms.is_some_and(|age| age <= seen.ttl_ms);
+    let claims = lately && speaks_for(of_owner, member_id).is_some_and(runs);
+    claims.then(|| state.agents.get(&owner).map_or("?", |a| a.name.as_str()))
 }
 
 /// The cheap answer for almost every agent almost always: its server is the one in the log, and as it is there.

@@ -495,6 +495,10 @@ impl Evidence {
             own: known.and_then(|k| k.own),
             ..Seen::default()
         };
+        seen.twin = self
+            .tracks
+            .get(&about)
+            .is_some_and(|track| track.has_twin(now_ms, ttl_ms));
         for voter in &state.voters {
             if let Some(statement) = self.statement(now_ms, ttl_ms, *voter, about, &seen) {
                 seen.statements.insert(*voter, statement);

@@ -34,6 +34,8 @@ pub struct Seen {
     pub connecting_ms: Option<u64>,
     /// A replication thread has been stopped without an error message for so long.
     pub stopped_ms: Option<u64>,
+    /// Two processes speak as this agent: its host was cloned. Only the newer one is listened to.
+    pub twin: bool,
     /// Each voter's own word about it. A voter that said nothing lately is not in it.
     pub statements: BTreeMap<AgentId, Statement>,
 }

@@ -8,6 +8,9 @@ use crate::ids::AgentId;
 /// Replaced incarnations of an agent that are remembered, so that a replayed heartbeat of one is known as old.
 const INCARNATIONS_MAX: usize = 16;
 
+/// So many words in a row are no late ones of a process that has ended.
+const TWIN_WORDS_MIN: u32 = 8;
+
 /// What is known of one agent.
 #[derive(Debug, Clone)]
 pub(super) struct Track {
@@ -15,6 +18,10 @@ pub(super) struct Track {
     pub(super) incarnation: Option<u64>,
     pub(super) sequence: u64,
     pub(super) replaced: VecDeque<u64>,
+    /// Words in a row of a process that was replaced, and when the last of them came: a host that was cloned with its
+    /// agent speaks on for ever.
+    pub(super) twin_words: u32,
+    pub(super) twin_ms: u64,
     pub(super) heard_ms: Option<u64>,
     /// Highest report number that came directly, of this incarnation, and when that report was made.
     pub(super) report_number: Option<u64>,
@@ -42,6 +49,8 @@ impl Track {
             incarnation: None,
             sequence: 0,
             replaced: VecDeque::new(),
+            twin_words: 0,
+            twin_ms: 0,
             heard_ms: None,
             report_number: None,
             report_ms: None,
@@ -74,6 +83,13 @@ impl Track {
                 .heard_ms
                 .is_some_and(|heard| now_ms.saturating_sub(heard) > ttl_ms);
             if self.replaced.contains(&incarnation) && !silent {
+                let in_a_row = now_ms.saturating_sub(self.twin_ms) <= ttl_ms;
+                self.twin_words = if in_a_row {
+                    self.twin_words.saturating_add(1)
+                } else {
+                    1
+                };
+                self.twin_ms = now_ms;
                 return false;
             }
             self.replaced.retain(|replaced| *replaced != incarnation);
@@ -87,5 +103,10 @@ impl Track {
         }
         self.sequence = sequence;
         true
+    }
+
+    /// Whether two processes speak as this agent.
+    pub(super) fn has_twin(&self, now_ms: u64, ttl_ms: u64) -> bool {
+        self.twin_words >= TWIN_WORDS_MIN && now_ms.saturating_sub(self.twin_ms) <= ttl_ms
     }
 }

@@ -16,7 +16,7 @@ use muster_core::state::{Authority, ClusterState, MemberRecord, MemberRole, Memb
 use muster_link::report::{Channel, Facts, Flavor, Identity, Phase, Report};
 
 /// An ordered state that grows by commands alone.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Cluster {
     pub state: ClusterState,
     pub index: u64,
