@@ -3,7 +3,7 @@
  *
  * These are Muster's own declarations of an interface, not copies of a server's headers: only the members that
  * Muster reads or writes carry names that mean something, and no server header is needed to build. Every size and
- * offset is compared with the real headers by the test `tests/tests/plugin_headers.rs`, and again at run time.
+ * offset is compared with the real headers by the test `tests/tests/plugin_headers/`, and again at run time.
  */
 #ifndef MUSTER_COMMON_H
 #define MUSTER_COMMON_H

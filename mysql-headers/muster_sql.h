@@ -8,6 +8,13 @@
 #ifndef MUSTER_SQL_H
 #define MUSTER_SQL_H
 
+/* The C++ `bool` of the server, also where this is read as C++. */
+#ifdef __cplusplus
+typedef bool muster_bool;
+#else
+typedef _Bool muster_bool;
+#endif
+
 /* MySQL: srv_session_service, version 1.0 */
 struct muster_mysql_session_service {
   int (*init_thread)(const void *plugin);
@@ -84,7 +91,7 @@ struct muster_mysql_result_callbacks {
                     unsigned long long last_insert_id, const char *message);
   void (*handle_error)(void *context, unsigned int code, const char *text, const char *sqlstate);
   void (*shutdown)(void *context, int flag);
-  _Bool (*connection_alive)(void *context);
+  muster_bool (*connection_alive)(void *context);
 };
 
 /* MySQL: command_service, version 1.0 */
@@ -101,32 +108,32 @@ struct muster_mysql_registry_service {
 
 /* MySQL: the component service "registry" */
 struct muster_mysql_registry {
-  _Bool (*acquire)(const char *name, void **service);
-  _Bool (*acquire_related)(const char *name, void *service, void **related);
-  _Bool (*release)(void *service);
+  muster_bool (*acquire)(const char *name, void **service);
+  muster_bool (*acquire_related)(const char *name, void *service, void **related);
+  muster_bool (*release)(void *service);
 };
 
 /* MySQL: the component service "mysql_system_variable_reader" */
 struct muster_mysql_variable_reader {
-  _Bool (*get)(void *thd, const char *scope, const char *component, const char *name, void **buffer,
+  muster_bool (*get)(void *thd, const char *scope, const char *component, const char *name, void **buffer,
                unsigned long *length);
 };
 
 /* MySQL: the component service "mysql_status_variable_string" */
 struct muster_mysql_status_reader {
-  _Bool (*get)(void *thd, const char *name, _Bool global, void **string);
+  muster_bool (*get)(void *thd, const char *name, muster_bool global, void **string);
 };
 
 /* MySQL: the component service "mysql_string_factory" */
 struct muster_mysql_string_factory {
-  _Bool (*create)(void **string);
+  muster_bool (*create)(void **string);
   void (*destroy)(void *string);
 };
 
 /* MySQL: the component service "mysql_string_converter" */
 struct muster_mysql_string_converter {
-  _Bool (*convert_from_buffer)(void **string, const char *buffer, unsigned long length, const char *charset);
-  _Bool (*convert_to_buffer)(void *string, char *buffer, unsigned long length, const char *charset);
+  muster_bool (*convert_from_buffer)(void **string, const char *buffer, unsigned long length, const char *charset);
+  muster_bool (*convert_to_buffer)(void *string, char *buffer, unsigned long length, const char *charset);
 };
 
 /* MySQL: Server_state_observer, what the server calls in the course of its life */

@@ -499,6 +499,7 @@ const _: () = {
     ["Offset of field: muster_mysql_timeval::microseconds"]
         [::core::mem::offset_of!(muster_mysql_timeval, microseconds) - 8usize];
 };
+pub type muster_bool = bool;
 #[repr(C)]
 #[derive(Copy, Clone)]
 pub struct muster_mysql_session_service {
@@ -802,8 +803,9 @@ pub struct muster_mysql_result_callbacks {
     pub shutdown: ::core::option::Option<
         unsafe extern "C" fn(context: *mut ::core::ffi::c_void, flag: ::core::ffi::c_int),
     >,
-    pub connection_alive:
-        ::core::option::Option<unsafe extern "C" fn(context: *mut ::core::ffi::c_void) -> bool>,
+    pub connection_alive: ::core::option::Option<
+        unsafe extern "C" fn(context: *mut ::core::ffi::c_void) -> muster_bool,
+    >,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
@@ -902,17 +904,18 @@ pub struct muster_mysql_registry {
         unsafe extern "C" fn(
             name: *const ::core::ffi::c_char,
             service: *mut *mut ::core::ffi::c_void,
-        ) -> bool,
+        ) -> muster_bool,
     >,
     pub acquire_related: ::core::option::Option<
         unsafe extern "C" fn(
             name: *const ::core::ffi::c_char,
             service: *mut ::core::ffi::c_void,
             related: *mut *mut ::core::ffi::c_void,
-        ) -> bool,
+        ) -> muster_bool,
     >,
-    pub release:
-        ::core::option::Option<unsafe extern "C" fn(service: *mut ::core::ffi::c_void) -> bool>,
+    pub release: ::core::option::Option<
+        unsafe extern "C" fn(service: *mut ::core::ffi::c_void) -> muster_bool,
+    >,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
 const _: () = {
@@ -937,7 +940,7 @@ pub struct muster_mysql_variable_reader {
             name: *const ::core::ffi::c_char,
             buffer: *mut *mut ::core::ffi::c_void,
             length: *mut ::core::ffi::c_ulong,
-        ) -> bool,
+        ) -> muster_bool,
     >,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
@@ -956,9 +959,9 @@ pub struct muster_mysql_status_reader {
         unsafe extern "C" fn(
             thd: *mut ::core::ffi::c_void,
             name: *const ::core::ffi::c_char,
-            global: bool,
+            global: muster_bool,
             string: *mut *mut ::core::ffi::c_void,
-        ) -> bool,
+        ) -> muster_bool,
     >,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
@@ -973,8 +976,9 @@ const _: () = {
 #[repr(C)]
 #[derive(Copy, Clone)]
 pub struct muster_mysql_string_factory {
-    pub create:
-        ::core::option::Option<unsafe extern "C" fn(string: *mut *mut ::core::ffi::c_void) -> bool>,
+    pub create: ::core::option::Option<
+        unsafe extern "C" fn(string: *mut *mut ::core::ffi::c_void) -> muster_bool,
+    >,
     pub destroy: ::core::option::Option<unsafe extern "C" fn(string: *mut ::core::ffi::c_void)>,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
@@ -997,7 +1001,7 @@ pub struct muster_mysql_string_converter {
             buffer: *const ::core::ffi::c_char,
             length: ::core::ffi::c_ulong,
             charset: *const ::core::ffi::c_char,
-        ) -> bool,
+        ) -> muster_bool,
     >,
     pub convert_to_buffer: ::core::option::Option<
         unsafe extern "C" fn(
@@ -1005,7 +1009,7 @@ pub struct muster_mysql_string_converter {
             buffer: *mut ::core::ffi::c_char,
             length: ::core::ffi::c_ulong,
             charset: *const ::core::ffi::c_char,
-        ) -> bool,
+        ) -> muster_bool,
     >,
 }
 #[allow(clippy::unnecessary_operation, clippy::identity_op)]
