@@ -41,6 +41,7 @@ pub mod run_dir;
 pub mod server;
 pub mod sql;
 pub mod tools;
+pub mod watch;
 
 mod apt;
 mod relocate;

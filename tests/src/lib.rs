@@ -5,4 +5,5 @@ pub mod fuzz;
 pub mod in_process;
 pub mod plugin;
 pub mod raft_sim;
+pub mod shown;
 pub mod sim;
