@@ -11,17 +11,19 @@ mod book;
 mod bounds;
 mod change;
 mod observations;
+mod text_beats;
 mod timing;
 mod track;
 
 pub use book::{Evidence, Known, Verdict};
 pub use observations::{ConsensusFacts, Observations, Opinion, Seen, Statement};
+pub use text_beats::{TextBeats, TextHeard};
 pub use timing::Timing;
 
 use muster_link::report::{Identity, Report};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::AgentId;
+use crate::ids::{AgentId, MemberId};
 
 /// What an agent knows of the process of its own server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +81,17 @@ pub struct Contact {
     pub listening_ms: u64,
 }
 
+/// When a member of the text protocol was last heard, as told by the agent that it joined through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextBeat {
+    /// Which.
+    pub member_id: MemberId,
+    /// Since then, at the sending agent, in milliseconds.
+    pub age_ms: u64,
+    /// Wall clock of that agent's host then, microseconds since 1970 UTC; for people only.
+    pub wall_clock_us: i64,
+}
+
 /// Another member's observed facts, passed on so that everybody can show every row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Relayed {
@@ -92,6 +105,9 @@ pub struct Relayed {
     pub age_ms: u64,
     /// What it said of its server.
     pub own: Option<OwnMember>,
+    /// What it said of the members that joined through it by the text protocol; ages as it said them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<TextBeat>,
 }
 
 /// What an agent tells another, periodically and at once when something changed.
@@ -105,6 +121,9 @@ pub struct Heartbeat {
     pub sequence: u64,
     /// The sender's own server.
     pub own: Option<OwnMember>,
+    /// The members that joined through the sender by the text protocol.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<TextBeat>,
     /// The sender's own contacts; only a voter's are counted.
     pub contacts: Vec<Contact>,
     /// Others' facts, passed on.

@@ -25,6 +25,8 @@ pub const RECOVERED_EVENT_ID_GAP: u64 = 1_000_000;
 pub const HEARTBEAT_GTID_BYTES_MAX: usize = 16 * 1024;
 /// Replication channels and connected replicas carried per member.
 pub const CHANNELS_MAX: usize = 256;
+/// How long a member of the text protocol may be silent, in milliseconds.
+pub const TEXT_TTL_MS: u64 = 30_000;
 /// What one heartbeat about one server is planned to take on the wire, in bytes.
 pub const HEARTBEAT_BYTES_PLANNED: u64 = 1_024;
 /// Bytes per second of heartbeats that a voter shall receive at most; the interval grows with the group for it.

@@ -9,8 +9,9 @@ use muster_link::view::{
 
 use crate::decide::roles;
 use crate::decide::topology::facts_of;
-use crate::evidence::{Evidence, OwnMember, Seen, Timing};
+use crate::evidence::{Evidence, OwnMember, Seen, TextHeard, Timing};
 use crate::ids::{AgentId, MemberId};
+use crate::limits::TEXT_TTL_MS;
 use crate::state::{ClusterState, Event, MemberKind, MemberRecord, MemberState};
 
 /// What the consensus adapter knows of this agent's standing.
@@ -122,6 +123,9 @@ pub fn observed(
         .iter()
         .filter_map(|(id, record)| {
             let known = evidence.known(now_ms, record.agent_id)?;
+            if record.kind == MemberKind::Text {
+                return Some(text_observed(id, known.texts.get(id)?));
+            }
             let own = known
                 .own
                 .as_deref()
@@ -193,6 +197,16 @@ fn member_observed(
         threads_running: facts.and_then(|f| f.threads_running),
         queries_per_second: facts.and_then(|f| f.queries_per_second),
         last_error: None,
+    }
+}
+
+fn text_observed(member_id: &MemberId, heard: TextHeard) -> MemberObserved {
+    MemberObserved {
+        member_id: member_id.0.clone(),
+        received_boot_ms: heard.heard_ms,
+        heartbeat_ttl_ms: TEXT_TTL_MS,
+        wall_clock_us: Some(heard.wall_clock_us),
+        ..MemberObserved::default()
     }
 }
 

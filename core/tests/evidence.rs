@@ -7,10 +7,13 @@
 
 mod support;
 
+use muster_core::command::Command;
 use muster_core::evidence::{
-    ConsensusFacts, Contact, Evidence, Heartbeat, Opinion, Relayed, Timing, Verdict,
+    ConsensusFacts, Contact, Evidence, Heartbeat, Opinion, Relayed, TextBeat, Timing, Verdict,
 };
-use muster_core::ids::AgentId;
+use muster_core::ids::{AgentId, MemberId};
+use muster_core::show::{self, Standing};
+use muster_core::state::{MemberRole, MemberState};
 use proptest::prelude::*;
 use support::{Cluster, server};
 
@@ -24,6 +27,7 @@ fn heartbeat(from: u64, incarnation: u64, sequence: u64, report_number: u64) -> 
         incarnation,
         sequence,
         own: Some(own),
+        texts: Vec::new(),
         contacts: Vec::new(),
         relayed: Vec::new(),
         view_id: 0,
@@ -180,6 +184,7 @@ fn pitfall_39_strangers_and_oversized_words_are_not_taken() {
             sequence: 1,
             age_ms: 0,
             own: None,
+            texts: Vec::new(),
         };
         10_000
     ];
@@ -206,6 +211,7 @@ fn relayed(about: u64, incarnation: u64, sequence: u64, age_ms: u64) -> Relayed 
         sequence,
         age_ms,
         own: Some(server(about, None)),
+        texts: Vec::new(),
     }
 }
 
@@ -465,4 +471,84 @@ proptest! {
             prop_assert_eq!(known, last_ms);
         }
     }
+}
+
+#[test]
+fn text_members_are_shown_everywhere_with_their_last_heartbeat() {
+    let mut cluster = Cluster::running(3, &[1, 2, 3]);
+    let text = MemberId("77777777-0000-4000-8000-000000000000".into());
+    cluster.ok(Command::TextJoin {
+        agent_id: AgentId(2),
+        member_id: text.clone(),
+        host: "old".into(),
+        port: 3305,
+        state: MemberState::Online,
+        role: MemberRole::Standalone,
+        draining: false,
+    });
+    let state = &cluster.state.clone();
+    let mut by_2 = Evidence::new(AgentId(2), 9, START_MS);
+    by_2.due(START_MS, state);
+    by_2.hear_text(START_MS, &text, 1_795_194_407_000_000);
+    let shown = |evidence: &Evidence, now_ms: u64| {
+        let observed = show::observed(state, evidence, now_ms, Standing::default());
+        let row = observed.members.into_iter().find(|m| m.member_id == text.0);
+        row.map(|m| (m.received_boot_ms, m.heartbeat_ttl_ms, m.wall_clock_us))
+    };
+    let expected = |at| Some((at, 30_000, Some(1_795_194_407_000_000)));
+    assert_eq!(shown(&by_2, START_MS + 700), expected(START_MS));
+
+    // Directly: agent 1's clock is another.
+    let told = by_2.heartbeat(START_MS + 700, state, AgentId(1));
+    let mut by_1 = Evidence::new(AgentId(1), 5, 50_000);
+    by_1.due(50_000, state);
+    assert!(matches!(
+        by_1.hear(50_000, state, told),
+        Verdict::Taken { .. }
+    ));
+    assert_eq!(shown(&by_1, 50_100), expected(49_300));
+
+    // By relay, with the time it was under way.
+    let told = by_1.heartbeat(50_400, state, AgentId(3));
+    let mut by_3 = Evidence::new(AgentId(3), 6, 90_000);
+    by_3.due(90_000, state);
+    assert!(matches!(
+        by_3.hear(90_000, state, told),
+        Verdict::Taken { .. }
+    ));
+    assert_eq!(shown(&by_3, 90_000), expected(90_000 - 400 - 700));
+
+    // Gone with the member.
+    cluster.ok(Command::TextLeave {
+        agent_id: AgentId(2),
+        member_id: text.clone(),
+    });
+    by_2.due(START_MS + 800, &cluster.state);
+    assert!(
+        by_2.heartbeat(START_MS + 800, &cluster.state, AgentId(1))
+            .texts
+            .is_empty()
+    );
+}
+
+#[test]
+fn more_text_members_than_fit_are_no_honest_heartbeat() {
+    let cluster = Cluster::running(3, &[1, 2, 3]);
+    let mut evidence = listening(&cluster);
+    let mut huge = heartbeat(2, 9, 1, 1);
+    let beat = TextBeat {
+        member_id: MemberId("x".into()),
+        age_ms: u64::MAX,
+        wall_clock_us: i64::MIN,
+    };
+    huge.texts = vec![beat.clone(); 1_001];
+    assert_eq!(
+        evidence.hear(START_MS, &cluster.state, huge.clone()),
+        Verdict::TooLarge
+    );
+    huge.texts.truncate(1_000);
+    assert!(matches!(
+        evidence.hear(START_MS, &cluster.state, huge),
+        Verdict::Taken { .. }
+    ));
 }

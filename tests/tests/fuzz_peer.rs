@@ -60,6 +60,7 @@ fn heartbeat() -> Heartbeat {
         incarnation: 3,
         sequence: 4,
         own: Some(own.clone()),
+        texts: Vec::new(),
         contacts: vec![Contact {
             agent_id: AgentId(1),
             agent_age_ms: Some(1),
@@ -72,6 +73,7 @@ fn heartbeat() -> Heartbeat {
             sequence: 1,
             age_ms: 1,
             own: Some(own),
+            texts: Vec::new(),
         }],
         view_id: 6,
     }

@@ -34,6 +34,12 @@ impl Group for TextSide {
         beats.collect()
     }
 
+    fn heard(&self, member_id: &MemberId, boot_ms: u64, wall_us: i64) {
+        if let Some(member) = self.0.phase.load().member() {
+            member.evidence().hear_text(boot_ms, member_id, wall_us);
+        }
+    }
+
     async fn propose(&self, entry: Entry) -> Result<Outcome, String> {
         let phase = self.0.phase.load_full();
         let Some(member) = phase.member() else {

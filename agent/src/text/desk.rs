@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use muster_core::command::{Command, Entry, Outcome};
 use muster_core::ids::{AgentId, MemberId};
+use muster_core::limits::TEXT_TTL_MS;
 use muster_core::state::{ClusterState, MemberKind, MemberRecord};
 use uuid::Uuid;
 
 use super::grammar::{Address, Answer, Error, Request, Row, Status};
-use super::presence::{Heard, Presence, TEXT_TTL_MS};
+use super::presence::Presence;
 use crate::clock::{boot_ms, wall_us};
 
 /// What the text protocol needs of the rest of the agent.
@@ -21,6 +22,8 @@ pub trait Group: Send + Sync + 'static {
     fn state(&self) -> Arc<ClusterState>;
     /// What is known here of the heartbeats of members that did not join by text through this agent.
     fn beats(&self) -> BTreeMap<MemberId, Beat>;
+    /// A member that joined through this agent was heard: everybody's rows should say so.
+    fn heard(&self, member_id: &MemberId, boot_ms: u64, wall_us: i64);
     /// Proposes a change and waits until it is committed; an error is a sentence that says why not.
     fn propose(&self, entry: Entry) -> impl Future<Output = Result<Outcome, String>> + Send;
 }
@@ -54,18 +57,6 @@ impl<G: Group> Desk<G> {
             Ok(answer) => answer,
             Err(error) => Answer::Error(error),
         }
-    }
-
-    /// What was last heard of the text members of this agent.
-    pub(super) fn heard(&self) -> BTreeMap<MemberId, Heard> {
-        let Some(agent_id) = self.group.agent_id() else {
-            return BTreeMap::new();
-        };
-        let state = self.group.state();
-        let presence = self.presence();
-        text_members_of(&state, agent_id)
-            .filter_map(|(id, _)| Some((id.clone(), presence.last(id)?)))
-            .collect()
     }
 
     /// Lets go of those that have been silent for their ttl. To be called every [`super::presence::LOOK_EVERY_MS`].
@@ -203,7 +194,9 @@ impl<G: Group> Desk<G> {
     }
 
     fn hear(&self, member_id: &MemberId) {
-        self.presence().hear(member_id, boot_ms(), wall_us());
+        let (boot_ms, wall_us) = (boot_ms(), wall_us());
+        self.presence().hear(member_id, boot_ms, wall_us);
+        self.group.heard(member_id, boot_ms, wall_us);
     }
 
     fn beat_of_ours(&self, member_id: &MemberId) -> Beat {

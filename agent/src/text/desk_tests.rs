@@ -9,6 +9,7 @@ use muster_core::state::{Authority, MemberRole};
 pub(in crate::text) struct OneLog {
     state: Mutex<Arc<ClusterState>>,
     proposed: Mutex<Vec<Entry>>,
+    heard: Mutex<Vec<MemberId>>,
     agent_id: Option<AgentId>,
     broken: std::sync::atomic::AtomicBool,
 }
@@ -48,9 +49,14 @@ impl OneLog {
         Self {
             state: Mutex::new(Arc::new(state)),
             proposed: Mutex::default(),
+            heard: Mutex::default(),
             agent_id: Some(AgentId(1)),
             broken: false.into(),
         }
+    }
+
+    pub(in crate::text) fn heard_of(&self) -> Vec<MemberId> {
+        self.heard.lock().unwrap().clone()
     }
 
     fn proposals(&self) -> usize {
@@ -69,6 +75,10 @@ impl Group for Arc<OneLog> {
 
     fn beats(&self) -> BTreeMap<MemberId, Beat> {
         BTreeMap::new()
+    }
+
+    fn heard(&self, member_id: &MemberId, _boot_ms: u64, _wall_us: i64) {
+        self.heard.lock().unwrap().push(member_id.clone());
     }
 
     async fn propose(&self, entry: Entry) -> Result<Outcome, String> {
@@ -194,6 +204,7 @@ async fn only_the_agent_it_joined_through_speaks_for_a_server() {
     let elsewhere = Arc::new(OneLog {
         state: Mutex::new(group.state()),
         proposed: Mutex::default(),
+        heard: Mutex::default(),
         agent_id: Some(AgentId(2)),
         broken: false.into(),
     });
@@ -284,6 +295,7 @@ async fn an_agent_without_a_cluster_says_so() {
     let desk = Desk::new(Arc::new(OneLog {
         state: Mutex::default(),
         proposed: Mutex::default(),
+        heard: Mutex::default(),
         agent_id: None,
         broken: false.into(),
     }));

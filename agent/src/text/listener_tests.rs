@@ -2,7 +2,7 @@ use super::*;
 use crate::text::desk::tests::OneLog;
 use std::time::Instant;
 
-async fn start() -> TextServer<Arc<OneLog>> {
+async fn start() -> TextServer {
     let any = "127.0.0.1:0".parse().unwrap();
     TextServer::start(any, Arc::new(OneLog::new()))
         .await
@@ -107,17 +107,15 @@ async fn a_crowd_is_turned_away_with_a_sentence_and_places_become_free_again() {
 }
 
 #[tokio::test]
-async fn what_was_heard_can_be_told_to_others() {
-    let server = start().await;
-    assert!(server.heard().is_empty());
+async fn what_was_heard_is_told_to_others_and_a_taken_port_is_said() {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let group = Arc::new(OneLog::new());
+    let server = TextServer::start(any, Arc::clone(&group)).await.unwrap();
     ask(server.address(), b"join db1 3306 on slave\n").await;
-    let heard = server.heard();
-    let (id, beat) = heard.iter().next().unwrap();
-    assert_eq!(
-        id,
-        &text_member_id("0a0b0c0d-0000-4000-8000-000000000000", "db1", 3306)
-    );
-    assert!(beat.wall_us.is_some() && beat.boot_ms > 0);
+    ask(server.address(), b"heartbeat db1 3306 on\n").await;
+    ask(server.address(), b"heartbeat db2 3306 on\n").await;
+    let id = text_member_id("0a0b0c0d-0000-4000-8000-000000000000", "db1", 3306);
+    assert_eq!(group.heard_of(), [id.clone(), id]);
     let taken = TextServer::start(server.address(), Arc::new(OneLog::new())).await;
     assert!(taken.unwrap_err().to_string().contains("[text] listen"));
 }

@@ -8,19 +8,16 @@ mod desk;
 pub mod grammar;
 mod presence;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use muster_core::ids::MemberId;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
 pub use desk::{Beat, Group, text_member_id};
-pub use presence::{Heard, TEXT_TTL_MS};
 
 use desk::Desk;
 use grammar::{Answer, Error, REQUEST_BYTES_MAX};
@@ -52,24 +49,22 @@ pub struct ListenError {
 
 /// The running text protocol. Dropping it stops it.
 #[derive(Debug)]
-pub struct TextServer<G> {
-    desk: Arc<Desk<G>>,
+pub struct TextServer {
     address: SocketAddr,
     accepting: JoinHandle<()>,
     looking: JoinHandle<()>,
 }
 
-impl<G: Group> TextServer<G> {
+impl TextServer {
     /// Listens on `address` (port 0: the system chooses).
-    pub async fn start(address: SocketAddr, group: G) -> Result<Self, ListenError> {
+    pub async fn start<G: Group>(address: SocketAddr, group: G) -> Result<Self, ListenError> {
         let at = |source| ListenError { address, source };
         let listener = TcpListener::bind(address).await.map_err(at)?;
         let address = listener.local_addr().map_err(at)?;
         let desk = Arc::new(Desk::new(group));
         let accepting = tokio::spawn(accept(listener, Arc::clone(&desk)));
-        let looking = tokio::spawn(look(Arc::clone(&desk)));
+        let looking = tokio::spawn(look(desk));
         Ok(Self {
-            desk,
             address,
             accepting,
             looking,
@@ -81,15 +76,9 @@ impl<G: Group> TextServer<G> {
     pub fn address(&self) -> SocketAddr {
         self.address
     }
-
-    /// What was last heard of the members that joined here, for the rows that others show.
-    #[must_use]
-    pub fn heard(&self) -> BTreeMap<MemberId, Heard> {
-        self.desk.heard()
-    }
 }
 
-impl<G> Drop for TextServer<G> {
+impl Drop for TextServer {
     fn drop(&mut self) {
         self.accepting.abort();
         self.looking.abort();

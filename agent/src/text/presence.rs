@@ -7,9 +7,8 @@
 use std::collections::BTreeMap;
 
 use muster_core::ids::MemberId;
+use muster_core::limits::TEXT_TTL_MS;
 
-/// How long a text member may be silent, in milliseconds.
-pub const TEXT_TTL_MS: u64 = 30_000;
 /// How often silence is looked at, in milliseconds.
 pub const LOOK_EVERY_MS: u64 = 500;
 

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use super::change::differs;
 use super::observations::{ConsensusFacts, Observations, Seen, Statement, judged};
+use super::text_beats::TextBeats;
 use super::timing::Timing;
 use super::track::{Facts, Track};
 use super::{Contact, Heartbeat, OwnMember, Relayed, bounds};
 use crate::decide::topology::{Topology, Trouble};
-use crate::ids::{AgentId, ViewId};
+use crate::ids::{AgentId, MemberId, ViewId};
 use crate::state::ClusterState;
 
 /// What became of a heartbeat.
@@ -45,6 +46,8 @@ impl Verdict {
 pub struct Known {
     /// What it said; none for an agent without a server.
     pub own: Option<Arc<OwnMember>>,
+    /// What it said of the members that joined through it by the text protocol.
+    pub texts: Arc<TextBeats>,
     /// When it said that, on this agent's clock.
     pub said_ms: u64,
     /// When the report in it arrived at its own agent, on this agent's clock.
@@ -66,6 +69,7 @@ pub struct Evidence {
     last_ms: u64,
     noted: Option<(ViewId, BTreeSet<AgentId>)>,
     own: Option<Own>,
+    texts: Arc<TextBeats>,
     tracks: BTreeMap<AgentId, Track>,
     tokens_since_ms: BTreeMap<String, u64>,
 }
@@ -89,6 +93,7 @@ impl Evidence {
             last_ms: now_ms,
             noted: None,
             own: None,
+            texts: Arc::default(),
             tracks: BTreeMap::new(),
             tokens_since_ms: BTreeMap::new(),
         }
@@ -134,6 +139,11 @@ impl Evidence {
         urgent
     }
 
+    /// A member that joined through this agent by the text protocol was heard.
+    pub fn hear_text(&mut self, now_ms: u64, member_id: &MemberId, wall_clock_us: i64) {
+        Arc::make_mut(&mut self.texts).hear(now_ms, member_id, wall_clock_us);
+    }
+
     /// Takes in a heartbeat that came directly from the agent whose certificate named it.
     pub fn hear(&mut self, now_ms: u64, state: &ClusterState, heartbeat: Heartbeat) -> Verdict {
         self.note(now_ms, state);
@@ -173,6 +183,7 @@ impl Evidence {
             sequence: heartbeat.sequence,
             known: Known {
                 own,
+                texts: Arc::new(TextBeats::told(now_ms, heartbeat.texts)),
                 said_ms: now_ms,
                 report_ms,
                 relayed: false,
@@ -227,6 +238,7 @@ impl Evidence {
             sequence: relayed.sequence,
             known: Known {
                 own,
+                texts: Arc::new(TextBeats::told(said_ms, relayed.texts)),
                 said_ms,
                 report_ms,
                 relayed: true,
@@ -338,6 +350,7 @@ impl Evidence {
             incarnation: self.incarnation,
             sequence: self.sequence,
             own: self.own_now(now_ms),
+            texts: self.texts.tell(now_ms),
             contacts,
             relayed: Vec::new(),
             view_id: state.view_id.0,
@@ -371,6 +384,7 @@ impl Evidence {
                     sequence: facts.sequence,
                     age_ms,
                     own: facts.known.own.as_deref().cloned(),
+                    texts: facts.known.texts.tell(facts.known.said_ms),
                 })
             })
             .collect()
@@ -413,6 +427,7 @@ impl Evidence {
         if agent_id == self.me {
             return Some(Known {
                 own: self.own.as_ref().map(|own| own.member.clone()),
+                texts: self.texts.clone(),
                 said_ms: now_ms,
                 report_ms: self.own.as_ref().and_then(|own| own.report_ms),
                 relayed: false,
@@ -557,6 +572,7 @@ impl Evidence {
         }
         self.noted = Some((state.view_id, state.voters.clone()));
         self.tracks.retain(|id, _| state.agents.contains_key(id));
+        Arc::make_mut(&mut self.texts).follow(state, self.me);
         for id in state.agents.keys().filter(|id| **id != self.me) {
             self.tracks.entry(*id).or_insert_with(|| Track::new(now_ms));
         }

@@ -3,11 +3,13 @@
 use muster_link::text::{CUT_MARK, clip_text};
 
 use super::{Heartbeat, OwnMember};
-use crate::limits::{AGENTS_MAX, CHANNELS_MAX, HEARTBEAT_GTID_BYTES_MAX};
+use crate::limits::{AGENTS_MAX, CHANNELS_MAX, HEARTBEAT_GTID_BYTES_MAX, MEMBERS_MAX};
 
 /// Whether the lists of a heartbeat have a length that an honest agent could send.
 pub(super) fn fits(heartbeat: &Heartbeat) -> bool {
-    heartbeat.contacts.len() <= AGENTS_MAX && heartbeat.relayed.len() <= AGENTS_MAX
+    heartbeat.contacts.len() <= AGENTS_MAX
+        && heartbeat.relayed.len() <= AGENTS_MAX
+        && heartbeat.texts.len() <= MEMBERS_MAX
 }
 
 /// The same with every text and list cut to its limit.

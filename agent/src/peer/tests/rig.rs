@@ -205,6 +205,7 @@ pub(super) fn heartbeat(from: AgentId) -> Heartbeat {
         incarnation: 1,
         sequence: 1,
         own: None,
+        texts: Vec::new(),
         contacts: Vec::new(),
         relayed: Vec::new(),
         view_id: 0,

@@ -90,6 +90,7 @@ async fn a_large_heartbeat_passes_and_a_huge_one_is_refused_before_it_is_sent() 
         sequence: 1,
         age_ms: 1,
         own: None,
+        texts: Vec::new(),
     };
     large.relayed = vec![relayed.clone(); 50_000];
     one.client
