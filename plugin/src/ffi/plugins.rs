@@ -130,16 +130,22 @@ pub unsafe extern "C" fn table_init<const AT: usize>(schema_table: *mut c_void) 
                 .schema_table
                 .store(schema_table, Ordering::Release);
             SLOTS[AT].closed.store(false, Ordering::Release);
-            declarations::show_maria_table_as_daemon(AT, true);
+            if loader::server().is_ok_and(|server| server.flavor == Flavor::Mariadb) {
+                declarations::show_maria_table_as_daemon(AT, true);
+            }
         }
         outcome
     })
 }
 
-pub unsafe extern "C" fn table_deinit<const AT: usize>(_schema_table: *mut c_void) -> c_int {
+pub unsafe extern "C" fn table_deinit<const AT: usize>(plugin: *mut c_void) -> c_int {
     guard("the end of a table", 0, || {
         SLOTS[AT].closed.store(true, Ordering::Release);
-        declarations::show_maria_table_as_daemon(AT, false);
+        match loader::server().map(|server| server.flavor) {
+            // SAFETY: the server calls deinit with its record of the plugin.
+            Ok(Flavor::Mysql) => unsafe { mysql::at_deinit(&SLOTS[AT], plugin) },
+            _ => declarations::show_maria_table_as_daemon(AT, false),
+        }
         0
     })
 }

@@ -1,12 +1,14 @@
 //! MySQL 8.0, 8.4 and 9.x.
 
+mod grace;
+
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::hash::{DefaultHasher, Hasher};
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::bindings::{
     MUSTER_MYSQL_MAYBE_NULL, MUSTER_MYSQL_TYPE_DATETIME, MUSTER_MYSQL_TYPE_DOUBLE,
@@ -41,6 +43,7 @@ pub struct Functions {
     error: unsafe extern "C" fn(c_uint, *const c_char, c_int, ...),
     push_warning: unsafe extern "C" fn(*mut c_void, c_int, c_uint, *const c_char),
     malloc: unsafe extern "C" fn(c_uint, usize, c_int) -> *mut c_void,
+    free: unsafe extern "C" fn(*mut c_void),
     connection_id: unsafe extern "C" fn(*const c_void) -> c_uint,
     started: unsafe extern "C" fn(*mut c_void, c_uint) -> muster_mysql_timeval,
     text: unsafe extern "C" fn(*mut c_void, *mut c_char, usize) -> usize,
@@ -80,6 +83,7 @@ fn look_up() -> Result<Functions, String> {
             unsafe extern "C" fn(c_uint, usize, c_int) -> *mut c_void,
             c"_Z9my_mallocjmi"
         )?,
+        free: function!(unsafe extern "C" fn(*mut c_void), c"_Z7my_freePv")?,
         connection_id: function!(
             unsafe extern "C" fn(*const c_void) -> c_uint,
             c"_Z13thd_thread_idPK3THD"
@@ -167,9 +171,12 @@ pub unsafe fn describe(
     Ok(())
 }
 
+/// Longest wait for threads that may be about to read the description.
+const GRACE: Duration = Duration::from_secs(4);
+
 /// Called before an uninstall. A statement that has found the table takes no lock on the plugin, and the server is
 /// about to free the table's description under it. So the server is given a copy to free, and the real description is
-/// left to such statements for ever: 48 bytes for each uninstall.
+/// left to such statements for ever: 48 bytes for each uninstall. Nobody may find the copy: see [`grace`].
 ///
 /// # Safety
 /// `plugin` is what the server gives to check_uninstall.
@@ -202,14 +209,40 @@ pub unsafe fn check_uninstall(slot: &Slot, name: &CStr, plugin: *mut c_void) -> 
         return Err("the server has no memory left".into());
     }
     slot.closed.store(true, Ordering::Release);
+    if let Err(why) = grace::wait(GRACE) {
+        slot.closed.store(false, Ordering::Release);
+        // SAFETY: allocated above by the counterpart of this function, and given to nobody.
+        unsafe { (functions.free)(copy) };
+        return Err(why);
+    }
     // SAFETY: `described` has that many bytes, and so has `copy`. `data` was just seen to be `described`; the server
     // reads it next in the same thread.
     unsafe {
         ptr::copy_nonoverlapping(described.cast::<u8>(), copy.cast::<u8>(), BYTES);
         (*plugin).data = copy;
     }
-    slot.schema_table.store(ptr::null_mut(), Ordering::Release);
     Ok(())
+}
+
+/// Called at the end of a plugin, after the server has taken note of the description that it will free. Should anybody
+/// still look at the plugin, they find the real one.
+///
+/// # Safety
+/// `plugin` is what the server gives to deinit.
+pub unsafe fn at_deinit(slot: &Slot, plugin: *mut c_void) {
+    const PLUGIN_INT_WORDS: usize = size_of::<muster_mysql_plugin_int>() / size_of::<usize>();
+    let described = slot.schema_table.swap(ptr::null_mut(), Ordering::AcqRel);
+    // Before 8.0 deinit was given nothing, and a release may change what it gives.
+    let Some(record) = memory::words(plugin as usize, PLUGIN_INT_WORDS) else {
+        return;
+    };
+    let ours =
+        memory::words(record[2], 2).is_some_and(|words| words[1] == &raw const INFO as usize);
+    if ours && !described.is_null() {
+        // SAFETY: the record holds our declaration where a record of ours does; `described` is never freed once
+        // `check_uninstall` has passed, and the server reads `data` of an ended plugin no more.
+        unsafe { (*plugin.cast::<muster_mysql_plugin_int>()).data = described };
+    }
 }
 
 /// Which statement a fill belongs to.
