@@ -74,8 +74,9 @@ pub fn decide(state: &ClusterState, seen: &Observations) -> Vec<Decision> {
     if !state.founded() {
         return decisions;
     }
-    declare::decide(state, seen, &mut decisions);
+    // Before a declaration gives a member to another agent, so that no verdict of this round is about a former one.
     members(state, seen, &mut decisions);
+    declare::decide(state, seen, &mut decisions);
     voters::decide(state, seen, &mut decisions);
     leadership::decide(state, seen, &mut decisions);
     tokens::decide(state, seen, &mut decisions);
