@@ -243,6 +243,8 @@ impl Node {
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             notes.extend(held.iter().map(|(what, why)| format!("{what}: {why}")));
+            let now = time::OffsetDateTime::now_utc();
+            notes.extend(member.live.current().trouble(now));
         }
         Local {
             agent_id: me.map_or(0, |id| id.0),

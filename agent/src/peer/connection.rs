@@ -128,6 +128,7 @@ impl PeerConnection {
         let keeper = Keeper {
             address: shared.address.subscribe(),
             pause: means.pace.pause_min,
+            failing: None,
             resolver: Resolver::default(),
             replaced: JoinSet::new(),
             shared: Arc::clone(&shared),
@@ -184,6 +185,8 @@ struct Keeper {
     address: watch::Receiver<String>,
     resolver: Resolver,
     pause: Duration,
+    /// Why the peer cannot be reached, while it cannot.
+    failing: Option<String>,
     /// Connections that were replaced, while answers may still come on them.
     replaced: JoinSet<()>,
 }
@@ -233,8 +236,12 @@ impl Keeper {
     /// Lets nobody try for a moment, after a failure.
     async fn rest(&mut self, error: &std::io::Error, target: &Arc<str>) {
         let why = verify::words(error);
-        tracing::debug!(agent = %self.shared.to, address = &**target, why, "a peer cannot be reached");
         let why = format!("{target}: {why}");
+        // Once for each reason, not for each attempt.
+        if self.failing.as_ref() != Some(&why) {
+            tracing::warn!(agent = %self.shared.to, why, "a peer cannot be reached");
+            self.failing = Some(why.clone());
+        }
         self.shared
             .state
             .send_replace(State::Down(Arc::clone(target), why.into()));
@@ -247,6 +254,9 @@ impl Keeper {
 
     /// Drives a connection, and those that replace it, to the end.
     async fn hold(&mut self, mut live: Live, target: &Arc<str>) {
+        if self.failing.take().is_some() {
+            tracing::info!(agent = %self.shared.to, address = &**target, "a peer is reached again");
+        }
         loop {
             self.pause = self.means.pace.pause_min;
             let up = State::Up(live.sender.clone(), Arc::clone(target));

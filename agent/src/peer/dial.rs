@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -13,7 +14,7 @@ use muster_core::ids::AgentId;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::certificate::PeerIdentity;
@@ -42,6 +43,8 @@ pub(super) struct Live {
 
 /// Attempts that run at once.
 const ATTEMPTS_MAX: usize = 4;
+/// So many times longer is waited before another attempt once TCP has been answered.
+const ANSWERED_PATIENCE: u32 = 4;
 
 /// Connects, with further attempts beside one that hangs; the first that succeeds wins, and a clear failure ends all.
 pub(super) async fn connect(
@@ -61,24 +64,36 @@ pub(super) async fn connect(
         .await
         .map_err(|_| late("its name was not resolved in time"))??;
     let mut attempts = JoinSet::new();
+    let answered = Arc::new(AtomicBool::new(false));
     let mut begun = 0;
+    let mut begun_at = Instant::now();
+    let mut begin = true;
     loop {
-        if begun < ATTEMPTS_MAX {
+        if begin && begun < ATTEMPTS_MAX {
             // Each attempt takes the next address of the name: the first may be one that nobody answers.
             let place = places[begun % places.len()];
-            let attempt = open(place, tls.clone(), means.clone());
+            let attempt = open(place, tls.clone(), means.clone(), Arc::clone(&answered));
             attempts.spawn(timeout(means.pace.attempt_time_max, attempt));
             begun += 1;
+            begun_at = Instant::now();
         }
-        let again = sleep(means.pace.attempt_again_after);
+        // A host that has answered and is slow to prove itself is more likely busy than gone.
+        let patience = || match answered.load(Ordering::Relaxed) {
+            true => means.pace.attempt_again_after * ANSWERED_PATIENCE,
+            false => means.pace.attempt_again_after,
+        };
         let ended = tokio::select! {
             ended = attempts.join_next() => ended,
-            () = again, if begun < ATTEMPTS_MAX => continue,
+            () = sleep_until(begun_at + patience()), if begun < ATTEMPTS_MAX => {
+                begin = begun_at.elapsed() >= patience();
+                continue;
+            }
         };
+        begin = false;
         match ended {
             Some(Ok(Ok(Ok(live)))) => return Ok(live),
             // Another address of the same name may still answer.
-            Some(Ok(Ok(Err(_)))) if begun < places.len().min(ATTEMPTS_MAX) => {}
+            Some(Ok(Ok(Err(_)))) if begun < places.len().min(ATTEMPTS_MAX) => begin = true,
             Some(Ok(Ok(Err(error)))) if attempts.is_empty() || places.len() == 1 => {
                 return Err(error);
             }
@@ -88,8 +103,14 @@ pub(super) async fn connect(
     }
 }
 
-async fn open(place: SocketAddr, tls: TlsConnector, means: Means) -> io::Result<Live> {
+async fn open(
+    place: SocketAddr,
+    tls: TlsConnector,
+    means: Means,
+    answered: Arc<AtomicBool>,
+) -> io::Result<Live> {
     let stream = TcpStream::connect(place).await?;
+    answered.store(true, Ordering::Relaxed);
     secure(stream, tls, &means.traffic, &means.pace).await
 }
 

@@ -145,6 +145,22 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// What an operator should know of this certificate: that it has not been renewed when it should have been.
+    #[must_use]
+    pub fn trouble(&self, now: OffsetDateTime) -> Option<String> {
+        let life = self.said.not_after - self.said.not_before;
+        let late = now >= self.said.not_before + life * 5 / 6;
+        late.then(|| {
+            format!(
+                "the certificate of this agent is good until {} and has not been renewed; agents still talk to each \
+                 other, and the log says why the renewal fails",
+                self.said.not_after.date()
+            )
+        })
+    }
+}
+
 /// A key for which a certificate is being asked.
 pub struct PendingKey {
     key: KeyPair,

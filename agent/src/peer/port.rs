@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::{Request, Response, StatusCode, header};
 use muster_core::ids::AgentId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::handler::PeerHandler;
@@ -30,11 +31,16 @@ use super::wire::{Refusal, RefusalKind};
 /// Body bytes are counted in blocks of this size.
 const BLOCK_BYTES: usize = 1 << 10;
 
+/// Between two warnings of the same kind.
+const WARN_PAUSE: Duration = Duration::from_secs(60);
+
 type Answer = Response<Full<Bytes>>;
 
 /// All that connections share.
 pub(super) struct Port<H> {
     own: AgentId,
+    /// When a copy of this host was last warned of.
+    warned: Mutex<Option<Instant>>,
     handler: Arc<H>,
     body_blocks: Arc<Semaphore>,
     pub(super) pace: ListenerPace,
@@ -75,6 +81,7 @@ impl<H: PeerHandler> Port<H> {
         tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         Ok(Self {
             own: current.peer().agent_id,
+            warned: Mutex::new(None),
             pace,
             handler,
             traffic,
@@ -102,6 +109,7 @@ impl<H: PeerHandler> Port<H> {
     /// Whether `from` may speak; asked for each request.
     fn admit(&self, from: AgentId) -> Result<(), Refusal> {
         if from == self.own {
+            self.warn_of_copy();
             return Err(Refusal::new(
                 RefusalKind::Forbidden,
                 format!(
@@ -114,6 +122,19 @@ impl<H: PeerHandler> Port<H> {
         match admission {
             Ok(admission) => admission.check(from),
             Err(_) => Err(panicked()),
+        }
+    }
+
+    /// Both of the two log it: nobody knows which is the copy. At most once a minute.
+    fn warn_of_copy(&self) {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.is_none_or(|at| at.elapsed() >= WARN_PAUSE) {
+            *warned = Some(Instant::now());
+            tracing::warn!(
+                agent = self.own.0,
+                "two hosts run as this agent: one is a copy of the other; stop the copy, empty its state folder and \
+                 let it join as a new agent"
+            );
         }
     }
 

@@ -179,6 +179,9 @@ async fn renewal_is_asked_for_when_due_and_again_when_it_failed() {
     assert!(!identity.renewal_due(now + time::Duration::days(58)));
     assert!(identity.renewal_due(now + time::Duration::days(60)));
     assert!(identity.renewal_due(now + time::Duration::days(20_000)));
+    assert_eq!(identity.trouble(now + time::Duration::days(60)), None);
+    let trouble = identity.trouble(now + time::Duration::days(80)).unwrap();
+    assert!(trouble.contains("has not been renewed"), "{trouble}");
     // A clock far behind asks too; it gets one that begins in its own past.
     assert!(identity.renewal_due(now - time::Duration::days(3)));
 
