@@ -1,6 +1,6 @@
 //! What the safe parts of the plugin may ask of the server that they live in.
 
-use muster_link::report::{Flavor, Phase};
+use muster_link::report::{Flavor, Identity, Phase};
 
 use crate::daemon::session::{Session, SqlError};
 use crate::settings::Settings;
@@ -41,6 +41,8 @@ pub trait ServerApi: Send + Sync {
     fn boot_ms(&self) -> u64;
     /// How far the server is in its life. Cheap, never waits: it is asked every few milliseconds.
     fn phase(&self) -> Phase;
+    /// Who the server is, as far as it shows that before it serves; `member_id` may be empty. None where it shows nothing.
+    fn early_identity(&self) -> Option<Identity>;
     /// See [`Quick`].
     fn quick(&self) -> Quick;
     /// Opens a session inside the server for the calling thread, which must also be the one that drops it. Only to

@@ -5,13 +5,15 @@
 //! waits for all sessions before it asks any plugin to end. So the link thread, which never blocks, watches the
 //! server's phase and rings, and the session is closed within milliseconds.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use muster_link::limits::{REPORT_INTERVAL_MS_MAX, REPORT_INTERVAL_MS_MIN};
-use muster_link::report::{Facts, Phase};
+use muster_link::report::{Facts, Flavor, Phase};
 
 use crate::daemon::clock::boot_ms;
+use crate::daemon::member_id::member_id;
 use crate::daemon::read::{self, Advertise, Rate};
 use crate::daemon::session::{Rows, Session, SqlError};
 use crate::daemon::shared::{Known, Shared};
@@ -53,7 +55,10 @@ impl FactsThread {
         let mut reader = Reader::new(self);
         while !reader.thread.shared.stopping() {
             let pause = match reader.phase() {
-                Phase::Starting => START_POLL,
+                Phase::Starting => {
+                    reader.identify_early();
+                    START_POLL
+                }
                 Phase::Serving => reader.round(boot_ms()),
                 Phase::Stopping => {
                     reader.close();
@@ -102,6 +107,32 @@ impl Reader {
 
     fn phase(&self) -> Phase {
         self.thread.shared.phase(self.thread.server)
+    }
+
+    /// The agent should know as early as can be which member it is that starts.
+    fn identify_early(&mut self) {
+        if self.known.identity.is_some() || self.identity_trouble.is_some() {
+            return;
+        }
+        let Some(mut identity) = self.thread.server.early_identity() else {
+            return;
+        };
+        if identity.flavor == Flavor::Mariadb {
+            match member_id(Path::new(&identity.datadir)) {
+                Ok(id) => identity.member_id = id,
+                Err(sentence) => {
+                    self.voice.say(boot_ms(), Level::Error, &sentence);
+                    self.identity_trouble = Some(sentence.clone());
+                    self.set_trouble(Some(sentence));
+                    self.thread.shared.tell(self.known.clone());
+                }
+            }
+        }
+        if !identity.member_id.is_empty() {
+            self.known.identity = Some(Arc::new(identity));
+            self.known.change += 1;
+            self.thread.shared.tell(self.known.clone());
+        }
     }
 
     fn close(&mut self) {

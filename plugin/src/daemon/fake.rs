@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-use muster_link::report::{Flavor, Phase};
+use muster_link::report::{Flavor, Identity, Phase};
 
 use crate::daemon::session::{Rows, Session, SqlError};
 use crate::server::{Level, Quick, ServerApi};
@@ -37,6 +37,7 @@ pub fn scratch_dir(name: &str) -> ScratchDir {
 pub struct State {
     pub phase: Phase,
     pub quick: Quick,
+    pub early_identity: Option<Identity>,
     pub variables: HashMap<String, String>,
     pub replica_of: Option<(String, bool)>,
     pub settings: Settings,
@@ -80,6 +81,7 @@ impl FakeServer {
         let state = State {
             phase: Phase::Serving,
             quick: Quick::default(),
+            early_identity: None,
             variables: variables
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),
@@ -153,6 +155,10 @@ impl ServerApi for FakeServer {
 
     fn phase(&self) -> Phase {
         self.state().phase
+    }
+
+    fn early_identity(&self) -> Option<Identity> {
+        self.state().early_identity.clone()
     }
 
     fn quick(&self) -> Quick {

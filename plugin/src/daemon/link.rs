@@ -36,7 +36,7 @@ const RETRY_MS_MIN: u64 = 50;
 const RETRY_MS_MAX: u64 = 1_000;
 /// A connection that lasted this long was a good one: the next attempt begins with the first pause again.
 const GOOD_MS: u64 = 2_000;
-/// How long the greeting waits for the identity of a server that serves.
+/// How long the greeting waits for the identity of the server.
 const IDENTITY_MS: u64 = 250;
 /// While the link is down a wait this short keeps a Bye from being lost in a slow agent, and holds nobody up.
 const BYE_MS: u64 = 100;
@@ -142,11 +142,11 @@ impl Link {
         }
     }
 
-    /// A serving server can be asked who it is, in a moment: then the greeting says it.
+    /// Most servers can be asked who they are in a moment: then the greeting says it.
     fn will_be_known(&self, now_ms: u64, known: &Known) -> bool {
         known.identity.is_none()
             && known.trouble.is_none()
-            && self.phase == Phase::Serving
+            && self.phase != Phase::Stopping
             && now_ms < self.started_ms + IDENTITY_MS
     }
 

@@ -9,7 +9,7 @@ use std::ffi::{CStr, c_int};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use muster_link::report::{Flavor, Phase};
+use muster_link::report::{Flavor, Identity, Phase};
 
 use super::bindings::muster_mysql_plugin;
 use super::{clock, log, settings, sql, symbols};
@@ -167,6 +167,21 @@ impl ServerApi for RunningServer {
 
     fn phase(&self) -> Phase {
         sql::phase(self.flavor())
+    }
+
+    fn early_identity(&self) -> Option<Identity> {
+        let settings = settings::current();
+        let shown = sql::early::shown()?;
+        Some(Identity {
+            member_id: shown.server_uuid.unwrap_or_default(),
+            flavor: self.flavor(),
+            server_version: self.version(),
+            pid: std::process::id(),
+            host: settings.advertise_host,
+            port: settings.advertise_port,
+            datadir: shown.datadir,
+            socket: shown.socket,
+        })
     }
 
     fn quick(&self) -> Quick {

@@ -207,17 +207,6 @@ impl Link {
         report.facts.unwrap()
     }
 
-    /// The next identity that is told.
-    pub async fn identity(&mut self) -> Identity {
-        loop {
-            match self.next().await {
-                Some(ToAgent::Identity { identity }) => return identity,
-                Some(_) => {}
-                None => panic!("the plugin left before it told who it is"),
-            }
-        }
-    }
-
     /// The first report of a serving server with facts and without trouble.
     pub async fn good_report(&mut self) -> Report {
         self.report_where("with facts and without trouble", |report| {

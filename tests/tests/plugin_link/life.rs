@@ -209,28 +209,33 @@ pub async fn facts(install: &Install) {
 pub async fn at_boot(install: &Install) {
     let mut world = World::start(install, "db1", &[], true).await;
     let (mut link, hello) = world.agent.welcome().await;
-    let first = match hello.identity.member_id.is_empty() {
-        true => link.identity().await,
-        false => hello.identity,
-    };
+    let first = hello.identity;
+    assert!(
+        !first.member_id.is_empty(),
+        "both servers show who they are before they serve"
+    );
     link.good_report().await;
     drop(link);
     let ended = world.server.shutdown().await.unwrap();
     assert_eq!(ended.describe(), "exit status 0", "{}", world.server.log());
-    world.server.start_again().await.unwrap();
-    let second = loop {
-        let (mut link, hello) = world.agent.welcome().await;
-        if hello.identity.pid == first.pid {
-            // A connection of the first life that was still in the queue.
-            continue;
+    let World { server, agent, .. } = &mut world;
+    let greeted = async {
+        loop {
+            let (mut link, hello) = agent.welcome().await;
+            // Passing over connections of the first life that were still in the queue.
+            if hello.identity.pid != first.pid {
+                let report = link.report_where("any", |_| true).await;
+                println!(
+                    "{}: first seen as {:?}",
+                    hello.identity.server_version, report.phase
+                );
+                link.good_report().await;
+                break hello.identity;
+            }
         }
-        let identity = match hello.identity.member_id.is_empty() {
-            true => link.identity().await,
-            false => hello.identity,
-        };
-        link.good_report().await;
-        break identity;
     };
+    let (started, second) = tokio::join!(server.start_again(), greeted);
+    started.unwrap();
     assert_eq!(second.member_id, first.member_id);
     assert_ne!(second.pid, first.pid);
     if world.server.kind() == Kind::MariaDb {

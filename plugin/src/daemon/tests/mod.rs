@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use muster_link::frame::{Decoder, encode};
 use muster_link::limits::{AGENT_SILENCE_MS_MAX, FRAME_BYTES_MAX, PROTOCOL_MAX};
 use muster_link::message::{ToAgent, ToPlugin};
-use muster_link::report::{Identity, Phase, Report};
+use muster_link::report::{Flavor, Identity, Phase, Report};
 use muster_link::view::{EventRow, MemberRow, Observed, View};
 
 use crate::daemon::Daemon;

@@ -82,6 +82,37 @@ fn the_identity_follows_when_the_server_serves() {
 }
 
 #[test]
+fn a_server_that_shows_who_it_is_before_it_serves_is_known_from_the_greeting_on() {
+    let mut world = World::new();
+    let early = Identity {
+        member_id: "3e11fa47-71ca-11e1-9e33-c80aa9429562".into(),
+        flavor: Flavor::Mysql,
+        server_version: "9.9.9-fake".into(),
+        pid: std::process::id(),
+        host: "early".into(),
+        port: 1,
+        datadir: "/".into(),
+        socket: "/s".into(),
+    };
+    world.server.change(|state| {
+        state.phase = Phase::Starting;
+        state.early_identity = Some(early.clone());
+    });
+    let listener = world.listen();
+    world.start();
+    let mut agent = Agent::accept(&listener);
+    let Some(ToAgent::Hello { identity, .. }) = agent.next() else {
+        panic!("no Hello")
+    };
+    assert_eq!(identity, early);
+    agent.say_welcome(PROTOCOL_MAX);
+    agent.report_where("while starting", |report| report.phase == Phase::Starting);
+    // What the serving server says of itself replaces it.
+    world.server.change(|state| state.phase = Phase::Serving);
+    assert_eq!(agent.identity().host, "fake-host");
+}
+
+#[test]
 fn a_change_is_reported_at_once_and_not_at_the_interval() {
     let mut world = World::new();
     world

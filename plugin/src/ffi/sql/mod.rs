@@ -12,6 +12,7 @@ use crate::daemon::session::{Rows, Session, SqlError};
 use crate::server::Quick;
 
 mod components;
+pub mod early;
 mod maria;
 mod mysql;
 mod observer;
