@@ -315,3 +315,37 @@ async fn a_new_address_reaches_everybody() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_learners_are_spoken_to_less_often_and_hear_enough() -> Result<()> {
+    let mut group = Group::of(1).await?;
+    let learners: Vec<_> = (2..=13).map(AgentId).collect();
+    for id in &learners {
+        group.admit(A, *id).await?;
+    }
+    group.all_show(&learners, group.view(A)).await?;
+    // The first beat after a new learner goes to everybody.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (before, began) = (group.net.delivered(), Instant::now());
+    for _ in 0..30 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        for id in &learners {
+            let standing = group.at(*id).standing().borrow().clone();
+            assert!(
+                standing.quorum && standing.leader == Some(A),
+                "{id}: {standing:?}"
+            );
+        }
+    }
+    let each = (group.net.delivered() - before) as f64 / 12.0 / began.elapsed().as_secs_f64();
+    assert!(
+        each < 3.0,
+        "each learner hears {each} beats a second, and all of them would hear 5"
+    );
+    // What is agreed on does not wait for a beat.
+    let view = group.mark(A, "at once").await?;
+    let agreed = Instant::now();
+    group.all_show(&learners, view).await?;
+    println!("12 learners show it after {:?}", agreed.elapsed());
+    Ok(())
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use muster_core::command::{Entry, Outcome};
@@ -26,7 +26,8 @@ use super::log_store::LogStore;
 use super::machine::Machine;
 use super::message::{Answer, Question};
 use super::network::Network;
-use super::observer::{Hearing, Observer};
+use super::observer::Observer;
+use super::signals::Signals;
 use super::standing::Standing;
 use super::timing::Timing;
 use super::transport::{RaftReply, RaftRpc, RaftTransport};
@@ -75,10 +76,7 @@ struct Inner {
     timing: Timing,
     state: watch::Receiver<Arc<ClusterState>>,
     standing: watch::Receiver<Standing>,
-    hearing: Arc<Hearing>,
-    /// Changes of the membership go one after the other.
-    membership: Arc<tokio::sync::Mutex<()>>,
-    closing: Arc<AtomicBool>,
+    signals: Arc<Signals>,
     observer: JoinHandle<()>,
     /// Closed when the store is.
     store: watch::Receiver<()>,
@@ -100,7 +98,7 @@ impl Inner {
              move the folder away and join again as a new agent"
         );
         tracing::error!(index, "the store was set back");
-        self.hearing.fail(why.clone());
+        self.signals.fail(why.clone());
         ServeError::Stopped(why)
     }
 }
@@ -136,32 +134,21 @@ impl Consensus {
         let store = log.closed();
         let machine = Machine::new(folder.clone());
         let (mut state, index) = (machine.state(), machine.index());
-        let silent = Arc::new(AtomicBool::new(false));
+        let signals = Arc::new(Signals::default());
         let network = Network {
             me,
             transport,
             timing,
-            silent: silent.clone(),
+            signals: signals.clone(),
             told: Arc::default(),
         };
         let raft = Raft::new(me.0, config(&timing, compaction)?, network, log, machine)
             .await
             .map_err(|error| start_error(&*folder, &error))?;
 
-        let closing = Arc::new(AtomicBool::new(false));
-        let hearing = Arc::new(Hearing::default());
-        let membership = Arc::new(tokio::sync::Mutex::new(()));
         state.mark_unchanged();
-        let (observer, standing) = Observer::start(
-            me,
-            raft.clone(),
-            timing,
-            index,
-            hearing.clone(),
-            silent,
-            membership.clone(),
-            closing.clone(),
-        );
+        let (observer, standing) =
+            Observer::start(me, raft.clone(), timing, index, signals.clone());
         Ok(Self {
             inner: Arc::new(Inner {
                 me,
@@ -169,9 +156,7 @@ impl Consensus {
                 timing,
                 state,
                 standing,
-                hearing,
-                membership,
-                closing,
+                signals,
                 observer,
                 store,
             }),
@@ -277,7 +262,7 @@ impl Consensus {
                 "agent {id} was removed, and an agent's number is used once: the host has to join as a new agent"
             )));
         }
-        let _one_at_a_time = self.inner.membership.lock().await;
+        let _one_at_a_time = self.inner.signals.membership.lock().await;
         let node = BasicNode::new(address);
         let known = self.nodes();
         let change = match known.get(&id.0) {
@@ -290,7 +275,7 @@ impl Consensus {
 
     /// Makes exactly these agents the voters; who voted before and does not now stays as a learner. Only on the leader.
     pub async fn set_voters(&self, voters: BTreeSet<AgentId>) -> Result<(), ProposeError> {
-        let _one_at_a_time = self.inner.membership.lock().await;
+        let _one_at_a_time = self.inner.signals.membership.lock().await;
         let known = self.nodes();
         if let Some(stranger) = voters.iter().find(|id| !known.contains_key(&id.0)) {
             return Err(ProposeError::Refused(format!(
@@ -316,7 +301,7 @@ impl Consensus {
     /// The removed agent may never hear of it: whoever carries the requests has to refuse it from then on, and not
     /// before. While [`Standing::has`] is true for it, a majority may need its vote.
     pub async fn remove(&self, id: AgentId) -> Result<(), ProposeError> {
-        let _one_at_a_time = self.inner.membership.lock().await;
+        let _one_at_a_time = self.inner.signals.membership.lock().await;
         if !self.nodes().contains_key(&id.0) {
             return Ok(());
         }
@@ -372,14 +357,14 @@ impl Consensus {
         let raft = &inner.raft;
         let question = rpc.0;
         self.may_speak(from, &question)?;
-        if let Some(why) = inner.hearing.failed() {
+        if let Some(why) = inner.signals.failed() {
             return Err(ServeError::Stopped(why));
         }
         let answer = match question {
             Question::Append(request) => {
                 let response = raft.append_entries(request).await.map_err(ended)?;
                 if response.is_success() || response.is_conflict() {
-                    inner.hearing.heard_leader(from);
+                    inner.signals.hearing.heard_leader(from);
                 }
                 Answer::Append(response)
             }
@@ -390,7 +375,7 @@ impl Consensus {
                     return Err(inner.set_back(named));
                 }
                 if response.is_success() {
-                    inner.hearing.heard_leader(from);
+                    inner.signals.hearing.heard_leader(from);
                 }
                 Answer::Append(response)
             }
@@ -417,7 +402,7 @@ impl Consensus {
     /// Ends this agent's part, in order. When this returns, the store is closed and can be opened again, unless the
     /// engine's last tasks take longer than [`Timing::propose`] to let go of it.
     pub async fn shutdown(&self) {
-        self.inner.closing.store(true, Ordering::SeqCst);
+        self.inner.signals.closing.store(true, Ordering::SeqCst);
         // The only error is that of joining a task that is gone already.
         let _ = self.inner.raft.shutdown().await;
         self.inner.observer.abort();

@@ -20,6 +20,7 @@ mod network;
 mod observer;
 mod recover;
 mod seal;
+mod signals;
 mod standing;
 mod timing;
 mod transport;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +16,10 @@ use openraft::raft::{
     TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{BasicNode, OptionalSend, RaftNetworkFactory, RaftNetworkV2};
+use tokio::time::{sleep, timeout};
 
 use super::message::{Answer, Question};
+use super::signals::Signals;
 use super::timing::Timing;
 use super::transport::{RaftRpc, RaftTransport, TransportError};
 use super::types::{LogId, Snapshot, TypeConfig, Vote};
@@ -28,10 +30,7 @@ pub(super) struct Network {
     pub(super) me: AgentId,
     pub(super) transport: Arc<dyn RaftTransport>,
     pub(super) timing: Timing,
-    /// This agent leads, has lost its majority and stays silent for a while, so that the others can elect another: a
-    /// leader that is heard and hears nobody would be followed for ever. The engine keeps its heartbeats back by itself,
-    /// but not entries that it sends again and again.
-    pub(super) silent: Arc<AtomicBool>,
+    pub(super) signals: Arc<Signals>,
     /// What each other agent has told this leader that it holds.
     pub(super) told: Arc<Told>,
 }
@@ -106,7 +105,7 @@ impl Peer {
         let transport = &self.network.transport;
         let call = transport.call(self.to, &self.address, RaftRpc(question), deadline);
         // The carrier keeps the deadline; if it does not, we do.
-        match tokio::time::timeout(deadline, call).await {
+        match timeout(deadline, call).await {
             Ok(Ok(reply)) => Ok(reply.0),
             Ok(Err(error @ TransportError::Unreachable { .. })) => {
                 Err(RPCError::Unreachable(Unreachable::new(&error)))
@@ -124,7 +123,7 @@ impl Peer {
     }
 
     fn may_lead(&self) -> Result<(), RPCError<TypeConfig>> {
-        if self.network.silent.load(Ordering::Relaxed) {
+        if self.network.signals.silent.load(Ordering::Relaxed) {
             return Err(RPCError::Unreachable(Unreachable::from_string(
                 "this leader has lost its majority and lets the others elect another",
             )));
@@ -157,6 +156,10 @@ impl RaftNetworkV2<TypeConfig> for Peer {
         } else {
             self.network.timing.call
         };
+        if self.beats && self.network.signals.patient.load().contains(&self.to) {
+            // The engine sends the next one after this one: half the beats, or fewer.
+            sleep(deadline * 3 / 4).await;
+        }
         let (vote, before) = (rpc.vote, rpc.prev_log_id);
         let last = rpc.entries.last().map(|entry| entry.log_id).or(before);
         let question = if self.beats {

@@ -1,8 +1,8 @@
 //! Watches the engine and says where this agent stands; also gives the leader its beat.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use muster_core::ids::AgentId;
 use openraft::async_runtime::WatchReceiver;
@@ -11,41 +11,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use super::signals::Signals;
 use super::standing::Standing;
 use super::timing::Timing;
 use super::types::{Raft, TypeConfig};
 
-/// When this agent last heard a leader that it accepts.
-///
-/// The engine remembers whom it follows, also long after that one has fallen silent; a person wants to know whether it is
-/// still there.
-#[derive(Debug, Default)]
-pub(super) struct Hearing {
-    last: Mutex<Option<(AgentId, Instant)>>,
-    /// Why this agent must not go on, found out from what it heard.
-    failed: OnceLock<String>,
-}
-
-impl Hearing {
-    /// A request of `leader` was accepted.
-    pub(super) fn heard_leader(&self, leader: AgentId) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((leader, Instant::now()));
-    }
-
-    /// This agent must not go on; it answers nobody any more.
-    pub(super) fn fail(&self, why: String) {
-        // The first reason stays.
-        let _ = self.failed.set(why);
-    }
-
-    pub(super) fn failed(&self) -> Option<String> {
-        self.failed.get().cloned()
-    }
-
-    fn since(&self) -> Option<(AgentId, Instant)> {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// Up to this many learners hear every beat of the leader; more of them hear about every third.
+const LEARNERS_FEW: usize = 8;
 
 /// `me` is the only voter: nobody else is needed for a majority.
 fn is_alone(me: AgentId, metrics: &RaftMetrics<TypeConfig>) -> bool {
@@ -58,14 +30,9 @@ pub(super) struct Observer {
     raft: Raft,
     timing: Timing,
     applied: watch::Receiver<u64>,
-    hearing: Arc<Hearing>,
-    /// Told to the network, see there.
-    silent: Arc<AtomicBool>,
-    /// Held by whoever changes the membership.
-    membership: Arc<tokio::sync::Mutex<()>>,
+    signals: Arc<Signals>,
     /// When this agent was first seen to lead without a break.
     leading_since: Option<Instant>,
-    closing: Arc<AtomicBool>,
     standing: watch::Sender<Standing>,
 }
 
@@ -75,10 +42,7 @@ impl Observer {
         raft: Raft,
         timing: Timing,
         applied: watch::Receiver<u64>,
-        hearing: Arc<Hearing>,
-        silent: Arc<AtomicBool>,
-        membership: Arc<tokio::sync::Mutex<()>>,
-        closing: Arc<AtomicBool>,
+        signals: Arc<Signals>,
     ) -> (JoinHandle<()>, watch::Receiver<Standing>) {
         let standing = watch::Sender::new(Standing::default());
         let seen = standing.subscribe();
@@ -87,11 +51,8 @@ impl Observer {
             raft,
             timing,
             applied,
-            hearing,
-            silent,
-            membership,
+            signals,
             leading_since: None,
-            closing,
             standing,
         };
         observer.look();
@@ -133,6 +94,16 @@ impl Observer {
         self.keep_silence(&metrics);
         let applied = *self.applied.borrow();
         let standing = self.stand(&metrics, applied);
+        if standing.learners.len() > LEARNERS_FEW
+            && **self.signals.patient.load() != standing.learners
+        {
+            self.signals
+                .patient
+                .store(Arc::new(standing.learners.clone()));
+        } else if standing.learners.len() <= LEARNERS_FEW && !self.signals.patient.load().is_empty()
+        {
+            self.signals.patient.store(Arc::default());
+        }
         self.standing.send_if_modified(|old| {
             let new = *old != standing;
             *old = standing;
@@ -143,7 +114,7 @@ impl Observer {
     fn keep_silence(&mut self, metrics: &RaftMetrics<TypeConfig>) {
         if !metrics.state.is_leader() || is_alone(self.me, metrics) {
             self.leading_since = None;
-            self.silent.store(false, Ordering::Relaxed);
+            self.signals.silent.store(false, Ordering::Relaxed);
             return;
         }
         let leading = self
@@ -160,7 +131,7 @@ impl Observer {
             .is_some_and(|over| {
                 (over.as_millis() / self.timing.silence().as_millis()).is_multiple_of(2)
             });
-        self.silent.store(silent, Ordering::Relaxed);
+        self.signals.silent.store(silent, Ordering::Relaxed);
     }
 
     /// A leader that was lost in the middle of changing the voters leaves both sets in charge. Whoever leads now ends it.
@@ -175,7 +146,7 @@ impl Observer {
             return;
         }
         // Somebody here is at it.
-        let Ok(at_it) = self.membership.clone().try_lock_owned() else {
+        let Ok(at_it) = self.signals.membership.clone().try_lock_owned() else {
             return;
         };
         let (raft, target) = (self.raft.clone(), target.clone());
@@ -192,6 +163,7 @@ impl Observer {
         let i_lead = metrics.state.is_leader();
         let patience = self.timing.election_max;
         let heard = self
+            .signals
             .hearing
             .since()
             .filter(|(_, when)| when.elapsed() < patience);
@@ -209,8 +181,8 @@ impl Observer {
             heard.map(|(leader, _)| leader)
         };
         let failed = match &metrics.running_state {
-            Err(error) if !self.closing.load(Ordering::SeqCst) => Some(error.to_string()),
-            _ => self.hearing.failed(),
+            Err(error) if !self.signals.closing.load(Ordering::SeqCst) => Some(error.to_string()),
+            _ => self.signals.failed(),
         };
         Standing {
             leader,

@@ -15,6 +15,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -166,13 +167,15 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Follows one agent until it ends, and notes everything it shows.
-    fn follow(&self, id: AgentId, consensus: &Consensus) {
+    /// Follows one life of an agent until `alive` says that it is over, and notes everything it shows.
+    ///
+    /// Its tasks go on for a moment after a crash. What they still say is not shown to anybody.
+    fn follow(&self, id: AgentId, consensus: &Consensus, alive: Arc<AtomicBool>) {
         let mut state = consensus.state();
         let mut standing = consensus.standing();
         let witness = self.clone();
         tokio::spawn(async move {
-            loop {
+            while alive.load(Ordering::SeqCst) {
                 let shown = state.borrow_and_update().clone();
                 witness.lock().shown(id, &shown);
                 let now = standing.borrow_and_update().clone();
@@ -193,6 +196,8 @@ struct Sim {
     random: StdRng,
     disks: BTreeMap<AgentId, SimDisk>,
     up: BTreeMap<AgentId, Consensus>,
+    /// Whether the newest life of each agent goes on.
+    alive: BTreeMap<AgentId, Arc<AtomicBool>>,
     witness: Shared,
     marks: usize,
     crashes: usize,
@@ -243,6 +248,7 @@ async fn run(life: Life) -> Result<Report> {
             .collect(),
         random,
         up: BTreeMap::new(),
+        alive: BTreeMap::new(),
         witness: Shared::default(),
         marks: 0,
         crashes: 0,
@@ -285,7 +291,9 @@ impl Sim {
         let consensus =
             Consensus::open_in(folder, id, wire, Timing::default(), self.compaction).await?;
         // What it shows right after its start counts.
-        self.witness.follow(id, &consensus);
+        let alive = Arc::new(AtomicBool::new(true));
+        self.witness.follow(id, &consensus, alive.clone());
+        self.alive.insert(id, alive);
         self.net.plug(id, consensus.clone());
         self.up.insert(id, consensus);
         Ok(())
@@ -296,6 +304,7 @@ impl Sim {
         self.disks[&id].crash();
         if let Some(consensus) = self.up.remove(&id) {
             self.crashes += 1;
+            self.alive[&id].store(false, Ordering::SeqCst);
             // Its tasks find out that their disk and their network are gone.
             tokio::spawn(async move { consensus.shutdown().await });
         }
@@ -498,7 +507,9 @@ impl Sim {
             }
             93..95 => {
                 let id = self.any(&all).unwrap_or(all[0]);
-                let ms = *[0, 20, 300, 3_000].choose(&mut self.random).unwrap_or(&0);
+                let ms = *[0, 20, 300, 3_000, 30_000]
+                    .choose(&mut self.random)
+                    .unwrap_or(&0);
                 self.disks[&id].slow(ms);
                 format!("disk of {id} takes up to {ms} ms")
             }
