@@ -17,6 +17,9 @@ use crate::decide::topology::{Topology, Trouble};
 use crate::ids::{AgentId, MemberId, ViewId};
 use crate::state::ClusterState;
 
+/// Older facts are not passed on to voters, in milliseconds: what every voter misses they would tell each other for ever.
+const RELAY_TO_VOTER_AGE_MS_MAX: u64 = 30_000;
+
 /// What became of a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -378,6 +381,9 @@ impl Evidence {
             .filter_map(|(about, track)| {
                 let facts = track.facts.as_ref()?;
                 let age_ms = now_ms.saturating_sub(facts.known.said_ms);
+                if to_voter && age_ms > RELAY_TO_VOTER_AGE_MS_MAX {
+                    return None;
+                }
                 Some(Relayed {
                     agent_id: *about,
                     incarnation: facts.incarnation,
