@@ -553,3 +553,13 @@ async fn install_without_a_server_says_what_to_name() {
     let ran = muster(&served, &["install", "--password", "secret"]).await;
     assert_eq!(ran.status, 2, "a password never stands on a command line");
 }
+
+#[test]
+fn the_guide_names_every_command() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guide/commands.md");
+    let guide = std::fs::read_to_string(path).unwrap();
+    for command in Cli::command().get_subcommands() {
+        let name = format!("`muster {}", command.get_name());
+        assert!(guide.contains(&name), "the guide does not name {name}");
+    }
+}
