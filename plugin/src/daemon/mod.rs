@@ -71,7 +71,14 @@ pub fn start(settings: Settings, server: &'static dyn ServerApi) -> Result<(), S
         ));
     }
     counters::reset();
-    state.running = Some(Daemon::start(settings, server)?);
+    // A table read right after INSTALL PLUGIN must not say that the plugin is not there; the link thread may be late.
+    let show = |state| snapshot::publish(snapshot::Snapshot::empty(state));
+    show(snapshot::AgentState::NeverConnected);
+    let daemon = Daemon::start(settings, server);
+    if daemon.is_err() {
+        show(snapshot::AgentState::NotInstalled);
+    }
+    state.running = Some(daemon?);
     Ok(())
 }
 
