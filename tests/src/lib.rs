@@ -1,5 +1,6 @@
 //! See docs/ARCHITECTURE.md.
 
+pub mod bench;
 pub mod fake_agent;
 pub mod fuzz;
 pub mod in_process;
