@@ -50,3 +50,44 @@ impl Admission {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn state(next: u64, removed: &[u64]) -> ClusterState {
+        ClusterState {
+            cluster_id: "c".to_owned(),
+            next_agent_id: next,
+            removed_agents: removed.iter().map(|id| AgentId(*id)).collect(),
+            ..ClusterState::default()
+        }
+    }
+
+    #[test]
+    fn before_there_is_a_state_everybody_with_a_certificate_is_heard() {
+        let empty = ClusterState::default();
+        assert_eq!(Admission::judge(&empty, AgentId(3)), Admission::Belongs);
+    }
+
+    proptest! {
+        /// However old our state is: who was removed stays out, and nobody that a newer state may know is refused.
+        #[test]
+        fn removal_is_for_ever_and_the_new_are_heard(
+            next in 1_u64..20, id in 1_u64..40, removed in prop::collection::vec(1_u64..40, 0..5),
+        ) {
+            let admission = Admission::judge(&state(next, &removed), AgentId(id));
+            let expected = if removed.contains(&id) {
+                Admission::Removed
+            } else if id >= next {
+                Admission::Belongs
+            } else {
+                Admission::Stranger
+            };
+            prop_assert_eq!(admission, expected);
+            prop_assert_eq!(admission.check(AgentId(id)).is_ok(), expected == Admission::Belongs);
+        }
+    }
+}

@@ -67,3 +67,42 @@ impl Resolver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_was_known_outlives_the_name_service() {
+        let name = "db1.example.invalid:7400";
+        let mut resolver = Resolver::default();
+        let error = resolver.resolve(name).await.unwrap_err();
+        assert!(error.to_string().contains("name"), "{error}");
+        // As if it had been resolved once.
+        let known: SocketAddr = "192.0.2.7:7400".parse().unwrap();
+        resolver.known = Some((name.to_owned(), vec![known]));
+        assert_eq!(resolver.resolve(name).await.unwrap(), [known]);
+        // Of another name that says nothing.
+        resolver
+            .resolve("db2.example.invalid:7400")
+            .await
+            .unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn a_question_that_hangs_is_asked_once() {
+        let name = "db1.example.invalid:7400";
+        let known: SocketAddr = "192.0.2.7:7400".parse().unwrap();
+        let mut resolver = Resolver {
+            known: Some((name.to_owned(), vec![known])),
+            asking: Some(Asking {
+                name: name.to_owned(),
+                answer: tokio::spawn(std::future::pending()),
+            }),
+        };
+        assert_eq!(resolver.resolve(name).await.unwrap(), [known]);
+        let asking = resolver.asking.take().unwrap();
+        assert!(!asking.answer.is_finished());
+        asking.answer.abort();
+    }
+}
