@@ -238,9 +238,15 @@ fn fetch_newest(
                 step.end("is the newest already");
                 return in_its_place(set);
             }
-            _ if !target.exists() => break,
-            _ => target = folder.join(format!("{}.{number}", version.replace([':', '/'], "_"))),
+            Some(_) => {
+                target = folder.join(format!("{}.{number}", version.replace([':', '/'], "_")))
+            }
+            None => break,
         }
+    }
+    // What lies there without its facts never passed its check: somebody was interrupted, and nobody uses it.
+    if target.exists() {
+        fs::remove_dir_all(&target).map_err(Error::io("remove", &target))?;
     }
     let own_loader = relocate::needs_own_loader(versions.get("libc6").map(String::as_str));
     let done = debs.len().max(1);
@@ -274,7 +280,6 @@ fn fetch_newest(
         packages: versions,
         relocated_to: target.join("root"),
     };
-    write_facts(staging.path(), &facts)?;
     staging.put(&target)?;
     let set = PackageSet {
         root: target.join("root"),
@@ -285,6 +290,8 @@ fn fetch_newest(
         let _ = fs::remove_dir_all(&target);
         return Err(error);
     }
+    // Last of all: a set without its facts is no set.
+    write_facts(&target, &set.facts)?;
     Ok(set)
 }
 
@@ -322,4 +329,70 @@ fn point_to(link: &Path, set: &PackageSet) -> Result<()> {
     let _ = fs::remove_file(&new);
     std::os::unix::fs::symlink(name, &new).map_err(Error::io("create", &new))?;
     fs::rename(&new, link).map_err(Error::io("put in place", link))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RunDir;
+
+    /// A cache that holds one set, as an earlier fetch left it.
+    fn cache_with_a_set(dir: &RunDir) -> (Cache, PathBuf) {
+        let cache = Cache::open_at(&dir.path().join("cache")).unwrap();
+        let folder = cache.root().join("sets/thing/1.0");
+        fs::create_dir_all(folder.join("root/usr/bin")).unwrap();
+        let facts = Facts {
+            version: "1.0".into(),
+            packages: BTreeMap::from([("thing".into(), "1.0".into())]),
+            relocated_to: folder.join("root"),
+        };
+        write_facts(&folder, &facts).unwrap();
+        let set = PackageSet {
+            root: folder.join("root"),
+            facts,
+        };
+        point_to(&cache.root().join("sets/thing/current"), &set).unwrap();
+        (cache, folder)
+    }
+
+    #[test]
+    fn a_broken_archive_leaves_the_last_set_that_worked() {
+        let dir = RunDir::new().unwrap();
+        let (cache, folder) = cache_with_a_set(&dir);
+        // Whatever fails here, a name that no archive knows or the network: the old set is given.
+        let spec = SetSpec::new("thing", Suite::Host, &["no-such-package-anywhere"]);
+        let set = fetch(&cache, &spec, Freshness::Newest, |_| Ok(())).unwrap();
+        assert_eq!(
+            (set.version(), set.root()),
+            ("1.0", folder.join("root").as_path())
+        );
+        // Without an old one it is a sentence, and nothing stays behind.
+        let spec = SetSpec::new("other", Suite::Host, &["no-such-package-anywhere"]);
+        assert!(
+            fetch(&cache, &spec, Freshness::Any, |_| Ok(()))
+                .unwrap_err()
+                .is_missing()
+        );
+        assert_eq!(
+            fs::read_dir(cache.root().join("staging")).unwrap().count(),
+            0
+        );
+        assert!(!cache.root().join("sets/other/current").exists());
+    }
+
+    #[test]
+    fn a_moved_cache_is_noticed() {
+        let dir = RunDir::new().unwrap();
+        let (cache, folder) = cache_with_a_set(&dir);
+        fs::create_dir_all(folder.join("derived/template")).unwrap();
+        let moved = dir.path().join("moved");
+        fs::rename(cache.root(), &moved).unwrap();
+        let cache = Cache::open_at(&moved).unwrap();
+        let set = fetch_package_set(&cache, "thing", &["thing"], Suite::Host).unwrap();
+        assert_eq!(set.facts.relocated_to, set.root());
+        assert!(
+            !set.derived().exists(),
+            "what holds the old paths must be made anew"
+        );
+    }
 }
