@@ -45,7 +45,7 @@ impl Events {
             return self.show(&reply, context);
         }
         self.lines(&reply.events, context)?;
-        let mut after = newest(&reply).unwrap_or(reply.newest_event_id.max(self.after));
+        let mut after = newest(&reply).unwrap_or(self.after);
         let mut cluster = reply.cluster_id;
         let mut away = false;
         loop {

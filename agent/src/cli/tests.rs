@@ -510,6 +510,29 @@ async fn following_goes_on_over_a_restart_and_misses_nothing() {
 }
 
 #[tokio::test]
+async fn following_misses_no_event_that_comes_between_the_look_and_its_count() {
+    let fake = Fake::empty();
+    fake.announce(1);
+    let served = Served::new(fake.clone()).await;
+    let (mut out, mut err) = (Shared::default(), Shared::default());
+    let (seen, said) = (out.clone(), err.clone());
+    let cli = Cli::try_parse_from(["muster", "events", "--follow"]).unwrap();
+    let socket = Some(served.socket.clone().into());
+    let story = async {
+        // The first look is over when the second one waits.
+        while fake.looks.load(std::sync::atomic::Ordering::SeqCst) < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fake.happens("CLUSTER_FOUNDED", None, "the first of all");
+        seen.until("the first of all").await;
+    };
+    tokio::select! {
+        status = run(cli, socket, Style::default(), &mut out, &mut err) => panic!("it ended with {status}: {}", said.text()),
+        () = story => {}
+    }
+}
+
+#[tokio::test]
 async fn following_for_people_is_a_line_per_event() {
     let fake = Fake::cluster();
     let served = Served::new(fake.clone()).await;

@@ -74,7 +74,7 @@ const TEXT_LISTEN: Takes =
     "an address of this host and a port, as in \"127.0.0.1:2200\", or \"off\"";
 const HOST_PORT: Takes = "a host name or address that the others can reach and a port, as in \"db1.example.net:7400\" or \"[2001:db8::7]:7400\"";
 const USERS: Takes = "one to 16 names of system users, as in [\"mysql\"]";
-const GROUP: Takes = "the name of one system group, as in \"muster\"";
+const GROUP: Takes = "the name or number of one system group, as in \"muster\"";
 const LEVEL: Takes = "off, error, warn, info, debug or trace, or such levels per part, as in \"info,muster_agent::link=debug\"";
 const FORMAT: Takes = "\"text\" or \"json\"";
 

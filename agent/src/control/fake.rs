@@ -26,6 +26,8 @@ pub(crate) struct Fake {
     pub(crate) asked: Mutex<Vec<String>>,
     /// What the next actions are answered with instead of success.
     pub(crate) refusals: Mutex<VecDeque<Refusal>>,
+    /// How often the events were looked at.
+    pub(crate) looks: AtomicUsize,
     /// How many actions have begun.
     pub(crate) arrived: AtomicUsize,
     /// Actions wait for a permit.
@@ -48,6 +50,7 @@ impl Fake {
             newest: watch::Sender::new(0),
             asked: Mutex::default(),
             refusals: Mutex::default(),
+            looks: AtomicUsize::new(0),
             arrived: AtomicUsize::new(0),
             gate: tokio::sync::Semaphore::new(tokio::sync::Semaphore::MAX_PERMITS),
         })
@@ -59,6 +62,11 @@ impl Fake {
         fake.happens("CLUSTER_FOUNDED", None, "'muster init' was run on db1");
         fake.happens("MEMBER_STATE", Some("m3"), "2 of 3 voters have no report");
         fake
+    }
+
+    /// Says that there is an event which the next look does not show yet.
+    pub(crate) fn announce(&self, event_id: u64) {
+        self.newest.send_replace(event_id);
     }
 
     /// Adds an event.
@@ -199,6 +207,7 @@ impl Handler for Fake {
     }
 
     fn events_after(&self, after: u64) -> Vec<EventRow> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
         let events = self.events.lock().unwrap();
         events
             .iter()

@@ -18,7 +18,7 @@ pub struct Peer {
 
 /// The host's account database. May block: accounts can live on another machine.
 pub trait Accounts: Send + Sync + 'static {
-    /// Number of the group with this name.
+    /// Number of the group with this name, or the number that the name is.
     fn group_id(&self, name: &str) -> Option<u32>;
     /// All groups that this user is a member of.
     fn groups_of(&self, uid: u32) -> Vec<u32>;
@@ -30,8 +30,12 @@ pub struct SystemAccounts;
 
 impl Accounts for SystemAccounts {
     fn group_id(&self, name: &str) -> Option<u32> {
-        let group = nix::unistd::Group::from_name(name).ok()??;
-        Some(group.gid.as_raw())
+        match nix::unistd::Group::from_name(name) {
+            Ok(Some(group)) => Some(group.gid.as_raw()),
+            // A group without a name, as containers have them.
+            Ok(None) => name.parse().ok(),
+            Err(_) => None,
+        }
     }
 
     fn groups_of(&self, uid: u32) -> Vec<u32> {
@@ -200,6 +204,7 @@ mod tests {
         assert_eq!(SystemAccounts.group_id("root"), Some(0));
         assert!(SystemAccounts.groups_of(0).contains(&0));
         assert_eq!(SystemAccounts.group_id("no such group"), None);
+        assert_eq!(SystemAccounts.group_id("4000000001"), Some(4_000_000_001));
         assert!(SystemAccounts.groups_of(4_000_000_000).is_empty());
     }
 }
