@@ -144,7 +144,7 @@ pub unsafe extern "C" fn table_deinit<const AT: usize>(plugin: *mut c_void) -> c
         match loader::server().map(|server| server.flavor) {
             // SAFETY: the server calls deinit with its record of the plugin.
             Ok(Flavor::Mysql) => unsafe { mysql::at_deinit(&SLOTS[AT], plugin) },
-            _ => declarations::show_maria_table_as_daemon(AT, false),
+            _ => maria::at_deinit(AT, &SLOTS[AT]),
         }
         0
     })

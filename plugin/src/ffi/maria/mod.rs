@@ -16,9 +16,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::bindings::{muster_field_head, muster_maria_field_info, muster_maria_schema_table};
+use super::declarations::show_maria_table_as_daemon;
 use super::fields::{Nulls, Rows, Stores};
 use super::layout::{Finder, Open, Preset, check_description};
-use super::plugins::{Fill, fail};
+use super::plugins::{Fill, Slot, fail};
 use super::symbols::{find, function, need};
 use crate::statement::StatementKey;
 use crate::tables::{self, AnyTable, ColumnSpec, Kind, Source, Stop};
@@ -38,6 +39,8 @@ pub struct Functions {
     set_field_to_null: unsafe extern "C" fn(*mut c_void) -> c_int,
     error: unsafe extern "C" fn(c_uint, *const c_char, c_ulong, ...),
     push_warning: unsafe extern "C" fn(*mut c_void, c_int, c_uint, *const c_char),
+    free: unsafe extern "C" fn(*mut c_void),
+    current_session: unsafe extern "C" fn() -> *mut c_void,
     connection_id: unsafe extern "C" fn(*const c_void) -> c_ulong,
     query_id: unsafe extern "C" fn(*const c_void) -> u64,
     types: Types,
@@ -80,6 +83,8 @@ fn look_up() -> Result<Functions, String> {
             unsafe extern "C" fn(*mut c_void, c_int, c_uint, *const c_char),
             c"_Z12push_warningP3THDN21Sql_state_errno_level18enum_warning_levelEjPKc"
         )?,
+        free: function!(unsafe extern "C" fn(*mut c_void), c"my_free")?,
+        current_session: function!(unsafe extern "C" fn() -> *mut c_void, c"_current_thd")?,
         connection_id: function!(
             unsafe extern "C" fn(*const c_void) -> c_ulong,
             c"thd_get_thread_id"
@@ -166,6 +171,21 @@ pub unsafe fn describe(
         (*schema_table).fill_table = Some(fill);
     }
     Ok(())
+}
+
+/// Called at the end of a plugin. At the end of the server nobody is left to read the description, and the server counts
+/// what was not freed; so there it is freed as the server would have.
+pub fn at_deinit(at: usize, slot: &Slot) {
+    show_maria_table_as_daemon(at, false);
+    let described = slot.schema_table.swap(ptr::null_mut(), Ordering::AcqRel);
+    let Ok(functions) = functions() else { return };
+    // SAFETY: a function of the server without arguments.
+    let session = unsafe { (functions.current_session)() };
+    // An uninstall is always part of a session's statement; the end of the server, when all sessions are gone, is not.
+    if session.is_null() && !described.is_null() {
+        // SAFETY: the server allocated it for this plugin, and does not free it itself: it took the plugin for a daemon.
+        unsafe { (functions.free)(described) };
+    }
 }
 
 /// Which statement a fill belongs to.

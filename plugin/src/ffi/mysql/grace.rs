@@ -11,41 +11,37 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::ffi::clock;
+
 /// Time on a processor after which a thread has left any such list behind.
-const RUN_NS: u64 = 2_000_000;
+const RUN_NS: u64 = 500_000;
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A thread that has not been seen past its list yet.
 struct Waiting {
-    folder: String,
-    /// Time on a processor when the wait began; none where the kernel does not tell.
-    ran_ns: Option<u64>,
+    id: u32,
+    /// Time on a processor when the wait began.
+    ran_ns: u64,
 }
 
 impl Waiting {
     fn is_past(&self) -> bool {
-        let Ok(stat) = fs::read_to_string(format!("{}/stat", self.folder)) else {
+        let Some(ran_ns) = clock::thread_ran_ns(self.id) else {
+            return true;
+        };
+        if ran_ns.saturating_sub(self.ran_ns) >= RUN_NS {
+            return true;
+        }
+        let Ok(stat) = fs::read_to_string(format!("/proc/self/task/{}/stat", self.id)) else {
             return true;
         };
         // The name is in parentheses and may hold anything; the state is the first letter after it.
         let state = stat
             .rsplit_once(") ")
             .and_then(|(_, rest)| rest.chars().next());
-        match state {
-            Some('S' | 'Z' | 'X') => true,
-            _ => match (self.ran_ns, ran_ns(&self.folder)) {
-                (Some(before), Some(now)) => now.saturating_sub(before) >= RUN_NS,
-                _ => false,
-            },
-        }
+        matches!(state, Some('S' | 'Z' | 'X'))
     }
-}
-
-/// Nanoseconds that a thread has spent on a processor.
-fn ran_ns(folder: &str) -> Option<u64> {
-    let text = fs::read_to_string(format!("{folder}/schedstat")).ok()?;
-    text.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// Returns when every other thread of this process that ran at the call has been seen past, at most `limit` later.
@@ -62,11 +58,13 @@ pub fn wait(limit: Duration) -> Result<(), String> {
     let mut waiting: Vec<Waiting> = fs::read_dir("/proc/self/task")
         .map_err(unseen)?
         .flatten()
-        .filter(|task| Some(task.file_name()) != own)
-        .map(|task| {
-            let folder = task.path().display().to_string();
-            let ran_ns = ran_ns(&folder);
-            Waiting { folder, ran_ns }
+        .map(|task| task.file_name())
+        .filter(|name| Some(name) != own.as_ref())
+        .filter_map(|name| {
+            let id = name.to_str()?.parse().ok()?;
+            // Gone already, or its time: nothing else can be refused for a thread of ours.
+            let ran_ns = clock::thread_ran_ns(id)?;
+            Some(Waiting { id, ran_ns })
         })
         .collect();
     loop {
