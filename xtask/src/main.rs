@@ -49,7 +49,7 @@ enum Command {
     },
     /// Measure; a table for people, or one JSON object
     Bench {
-        /// Which figure; all of them without it
+        /// Which: tables, oltp, agents or times; all of them without it
         name: Option<String>,
         /// Write one JSON object to stdout and nothing else
         #[arg(long)]

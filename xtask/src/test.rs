@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
-use muster_lab::cache::workspace_root;
+use anyhow::{Context, Result};
+use muster_lab::cleanup::Cleanup;
 use muster_lab::packages::Freshness;
 use muster_lab::progress::say;
 use muster_lab::{RunDir, effort, not_run};
@@ -27,7 +28,7 @@ pub async fn run(soak: Option<u64>, only: Option<&str>) -> Result<bool> {
     say("2/3 plugin and agent");
     cargo::build_parts(false).await?;
     say("3/3 tests");
-    run_with(&environment, only, Some(&servers)).await
+    run_with(&environment, only, Some(servers)).await
 }
 
 /// `cargo xtask fuzz`: the tests whose names begin with `fuzz_`, for longer.
@@ -44,9 +45,8 @@ pub async fn fuzz(name: Option<&str>, seconds: u64) -> Result<bool> {
 async fn run_with(
     environment: &[(&str, String)],
     only: Option<&str>,
-    servers: Option<&setup::Servers>,
+    servers: Option<setup::Servers>,
 ) -> Result<bool> {
-    let started = Instant::now();
     let dir = RunDir::new()?;
     let notes = dir.path().join("not-run");
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
@@ -61,26 +61,52 @@ async fn run_with(
     for (name, value) in environment {
         command.env(name, value);
     }
+    let run = Arc::new(Run {
+        summary: Mutex::default(),
+        notes,
+        servers,
+        started: Instant::now(),
+    });
+    // Out of time, or Ctrl-C: what was seen until then is still the answer.
+    let interrupted = run.clone();
+    let unfinished = Cleanup::new(move || interrupted.report(End::Interrupted));
     let mut child = command.spawn().context("cannot run cargo test")?;
-    let mut summary = Summary::default();
     if let Some(stdout) = child.stdout.take() {
         let mut lines = BufReader::new(stdout).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            summary.read(&line);
+            run.summary().read(&line);
             print_line(&line);
         }
     }
     let status = child.wait().await.context("cannot wait for cargo test")?;
+    unfinished.forget();
     // A build that fails counts no test; and a program that crashed counted none of its own.
-    let good = status.success() && summary.failed == 0;
-    report(
-        &summary,
-        &fs::read_to_string(&notes).unwrap_or_default(),
-        servers,
-        good,
-        started,
-    );
-    Ok(good)
+    let end = match (status.success(), run.summary().failed) {
+        (true, 0) => End::Good,
+        (_, 0) => End::Crashed,
+        _ => End::Failed,
+    };
+    run.report(end);
+    Ok(end == End::Good)
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Good,
+    Failed,
+    /// No test failed, and still cargo says that something did.
+    Crashed,
+    Interrupted,
+}
+
+/// What is known of a run while it goes on.
+struct Run {
+    summary: Mutex<Summary>,
+    /// Into which the tests write what they did not run.
+    notes: PathBuf,
+    servers: Option<setup::Servers>,
+    started: Instant,
 }
 
 #[allow(clippy::print_stdout, reason = "what the tests themselves write")]
@@ -88,55 +114,61 @@ fn print_line(line: &str) {
     println!("{line}");
 }
 
-#[allow(
-    clippy::print_stdout,
-    reason = "the result of the command, for people and for CI"
-)]
-fn report(
-    summary: &Summary,
-    notes: &str,
-    servers: Option<&setup::Servers>,
-    good: bool,
-    started: Instant,
-) {
-    println!();
-    for name in &summary.failures {
-        println!("FAILED   {name}");
+impl Run {
+    fn summary(&self) -> MutexGuard<'_, Summary> {
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let (wholes, parts) = not_run::parse(notes);
-    for line in wholes.iter().chain(&parts) {
-        println!("NOT RUN  {line}");
+
+    #[allow(
+        clippy::print_stdout,
+        reason = "the result of the command, for people and for CI"
+    )]
+    fn report(&self, end: End) {
+        let summary = self.summary();
+        println!();
+        for name in &summary.failures {
+            println!("FAILED   {name}");
+        }
+        let notes = fs::read_to_string(&self.notes).unwrap_or_default();
+        let (wholes, parts) = not_run::parse(&notes);
+        for line in wholes.iter().chain(&parts) {
+            println!("NOT RUN  {line}");
+        }
+        for (kind, why) in self.servers.iter().flat_map(|servers| &servers.absent) {
+            println!("NO {kind}: {why}");
+        }
+        let unnamed = match end {
+            End::Good | End::Failed => 0,
+            End::Crashed => {
+                println!(
+                    "FAILED   a test program did not build, or did not run to its end; see above"
+                );
+                1
+            }
+            End::Interrupted => {
+                println!(
+                    "FAILED   the run was interrupted; what came after this point is not known"
+                );
+                1
+            }
+        };
+        println!("took {} s", self.started.elapsed().as_secs());
+        if let Some(servers) = &self.servers {
+            println!("servers: {}", servers.describe());
+        }
+        // A test that was not run returned early, and the harness took that for a pass.
+        let skipped = wholes.len() as u64;
+        println!(
+            "{} passed, {} failed, {} skipped",
+            summary.passed.saturating_sub(skipped),
+            summary.failed + unnamed,
+            summary.ignored + skipped
+        );
     }
-    for (kind, why) in servers.iter().flat_map(|servers| &servers.absent) {
-        println!("NO {kind}: {why}");
-    }
-    let crashed = u64::from(!good && summary.failed == 0);
-    if crashed == 1 {
-        println!("FAILED   a test program did not build, or did not run to its end; see above");
-    }
-    println!("took {} s", started.elapsed().as_secs());
-    if let Some(servers) = servers {
-        println!("servers: {}", servers.describe());
-    }
-    // A test that was not run returned early, and the harness took that for a pass.
-    let skipped = wholes.len() as u64;
-    println!(
-        "{} passed, {} failed, {} skipped",
-        summary.passed.saturating_sub(skipped),
-        summary.failed + crashed,
-        summary.ignored + skipped
-    );
 }
 
 /// `cargo xtask bench`.
 pub async fn bench(name: Option<&str>, json: bool) -> Result<bool> {
-    let source = PathBuf::from("tests/src/bin/bench.rs");
-    if !workspace_root().join(&source).is_file() {
-        bail!(
-            "there is no benchmark in this version yet: {} does not exist",
-            source.display()
-        );
-    }
     setup::servers(Freshness::Any).await?;
     cargo::build_parts(true).await?;
     let mut arguments = vec![
