@@ -46,7 +46,7 @@ pub(super) enum Refusal {
     )]
     AnotherServer { bound: MemberId, theirs: String },
     #[error(
-        "another process (pid {pid}) with the same MEMBER_ID {member_id} is alive on this host: the data directory was copied with its auto.cnf; delete auto.cnf in the copy and restart that server"
+        "another process (pid {pid}) with the same MEMBER_ID {member_id} is alive on this host: the data directory was copied with its auto.cnf (MariaDB: muster-member-id); delete that file in the copy and restart that server"
     )]
     Duplicate { pid: u32, member_id: String },
     #[error(
@@ -78,7 +78,15 @@ struct Inner {
     connections: u64,
     build_note: Option<String>,
     link_note: Option<String>,
+    /// When a copy of our server last wanted to be linked, CLOCK_BOOTTIME in milliseconds.
+    copy_seen_boot_ms: Option<u64>,
 }
+
+/// A copy of the server that has not tried again for this long is no longer noted, in milliseconds. Plugins try at least
+/// once a second or so.
+const COPY_NOTED_MS: u64 = 30_000;
+/// What is noted of it.
+const COPY_NOTE: &str = "a second server with the same MEMBER_ID runs on this host and is refused: its data directory was copied with its auto.cnf (MariaDB: muster-member-id); delete that file in the copy and restart it";
 
 /// Shared by all tasks of the link.
 #[derive(Debug)]
@@ -102,6 +110,7 @@ impl State {
                 connections: 0,
                 build_note: None,
                 link_note: None,
+                copy_seen_boot_ms: None,
             }),
             published: watch::Sender::new(ServerSnapshot::default()),
             to_remember: watch::Sender::new(None),
@@ -188,10 +197,16 @@ impl State {
         {
             return Err(Refusal::NotKnownYet);
         }
-        let same_process = match (&*self.process.borrow(), &newcomer.process) {
+        // The guard must be gone before anything is published.
+        let watched = self.process.borrow().clone();
+        let same_process = match (&watched, &newcomer.process) {
             (Some(old), Some(new)) => {
                 let same = old.pid == new.pid && old.start_ticks == new.start_ticks;
                 if !same && old.lives() {
+                    if known {
+                        inner.copy_seen_boot_ms = Some(boot_ms());
+                        self.publish(&mut inner, false);
+                    }
                     return Err(match &inner.now.identity {
                         Some(identity) if known => Refusal::Duplicate {
                             pid: old.pid,
@@ -365,11 +380,17 @@ impl State {
         if urgent {
             inner.now.urgent += 1;
         }
-        inner.now.note = match (&inner.link_note, &inner.build_note) {
-            (Some(link), Some(build)) => Some(format!("{link}; {build}")),
-            (Some(note), None) | (None, Some(note)) => Some(note.clone()),
-            (None, None) => None,
-        };
+        let copy = inner
+            .copy_seen_boot_ms
+            .filter(|seen| boot_ms().saturating_sub(*seen) <= COPY_NOTED_MS)
+            .map(|_| COPY_NOTE);
+        let notes = [
+            copy,
+            inner.link_note.as_deref(),
+            inner.build_note.as_deref(),
+        ];
+        let notes: Vec<_> = notes.into_iter().flatten().collect();
+        inner.now.note = (!notes.is_empty()).then(|| notes.join("; "));
         let remembered = self.to_be_remembered(inner);
         self.to_remember.send_if_modified(|last| {
             let differs = *last != remembered;

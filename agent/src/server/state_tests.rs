@@ -188,6 +188,8 @@ fn a_second_living_process_with_the_same_id_is_refused_until_the_first_is_gone()
     let refused = state.admit(with(&second)).unwrap_err();
     assert!(matches!(refused, Refusal::Duplicate { pid, .. } if pid == first.0.id()));
     assert!(state.watch().borrow().linked);
+    let note = state.watch().borrow().note.clone().unwrap();
+    assert!(note.contains("same MEMBER_ID"), "{note}");
     state.link_lost(id);
     assert!(
         state.admit(with(&second)).is_err(),
