@@ -4,6 +4,9 @@
 //!
 //! Each request and each answer is lost or late by itself, without TCP, which would make late what is lost here.
 
+// The figures are what a person runs this for.
+#![allow(clippy::print_stdout)]
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -59,6 +59,9 @@ pub enum RunError {
     /// Signals.
     #[error("the signals of this process cannot be watched: {0}")]
     Signals(std::io::Error),
+    /// It ran, and its consensus ended by itself.
+    #[error("this agent can take no more part in the cluster and ends: {0}")]
+    Failed(String),
 }
 
 /// The agent of this host.
@@ -137,10 +140,13 @@ pub async fn run_until(
         version = env!("CARGO_PKG_VERSION"),
         "the agent runs"
     );
-    tokio::select! {
-        () = end => {}
-        () = node.watch_phase() => {}
-        () = node.serve_manager(&service) => {}
+    let failed = tokio::select! {
+        () = end => None,
+        why = node.watch_phase() => Some(why),
+        () = node.serve_manager(&service) => None,
+    };
+    if let Some(why) = &failed {
+        tracing::error!(why, "the consensus has ended");
     }
     service.stopping("the agent was told to stop");
     drop(text);
@@ -151,7 +157,7 @@ pub async fn run_until(
     if let Some(member) = node.phase.load().member() {
         member.stop().await;
     }
-    Ok(())
+    failed.map_or(Ok(()), |why| Err(RunError::Failed(why)))
 }
 
 impl Node {
@@ -185,8 +191,9 @@ impl Node {
         }
     }
 
-    /// While this agent is outside, its plugin is told so, and a membership that is told to end is ended.
-    async fn watch_phase(&self) {
+    /// While this agent is outside, its plugin is told so, and a membership that is told to end is ended. Returns when
+    /// the consensus has ended by itself (its disk failed, say), with the reason: the process must end too.
+    async fn watch_phase(&self) -> String {
         let mut changes = self.phase_changed.subscribe();
         let mut tick = interval(Duration::from_millis(500));
         loop {
@@ -195,8 +202,17 @@ impl Node {
             match &*phase {
                 Phase::Member(member) => {
                     let mut out = member.out.subscribe();
+                    let mut standing = member.consensus.standing();
+                    let failed = async {
+                        match standing.wait_for(|now| now.failed.is_some()).await {
+                            Ok(now) => now.failed.clone().unwrap_or_default(),
+                            // It was shut down in order; the phase changes next.
+                            Err(_) => std::future::pending().await,
+                        }
+                    };
                     tokio::select! {
                         _ = changes.changed() => {}
+                        why = failed => return why,
                         why = out.wait_for(Option::is_some) => {
                             let why = why.ok().and_then(|w| w.clone()).unwrap_or_default();
                             self.thrown_out(member, why).await;

@@ -10,3 +10,4 @@ pub mod entries;
 pub mod group;
 pub mod net;
 pub mod sim;
+mod witness;
