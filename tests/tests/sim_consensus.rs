@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use muster_tests::raft_sim::sim::{Life, Report, live};
 
 /// Lives in the short form.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 30;
 /// Random things in a life.
 const STEPS: u64 = 60;
 
