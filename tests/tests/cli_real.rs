@@ -229,3 +229,61 @@ async fn watch_takes_the_terminal_and_gives_it_back() {
         text(&piped.stderr)
     );
 }
+
+/// The one child of a process.
+fn child_of(pid: u32) -> Option<u32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    fs::read_to_string(path)
+        .ok()?
+        .split_ascii_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watch_ends_with_its_terminal() {
+    const TEST: &str = "watch_ends_with_its_terminal";
+    let program = or_not_run!(TEST, artifacts::agent());
+    let agent = Agent::start(AgentOptions::new("db1", &program))
+        .await
+        .unwrap();
+    let socket = agent.control_socket();
+    assert!(run(&program, &socket, &["init"]).status.success());
+    let command = format!(
+        "exec {} watch --control-socket {}",
+        program.display(),
+        socket.display()
+    );
+    let script = Command::new("script")
+        .args(["--quiet", "--flush", "--command", &command, "/dev/null"])
+        .env("TERM", "xterm-256color")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut script) = script else {
+        not_run::skip(TEST, "there is no `script` (package bsdutils)");
+        return;
+    };
+    let mut screen = String::new();
+    let mut stdout = script.stdout.take().unwrap();
+    while !screen.contains("quits") {
+        let mut bytes = [0; 4096];
+        let read = stdout.read(&mut bytes).unwrap();
+        assert!(read > 0, "it ended: {screen:?}");
+        screen.push_str(&text(&bytes[..read]));
+    }
+    let watch = child_of(script.id()).unwrap();
+    assert!(
+        fs::read_to_string(format!("/proc/{watch}/comm"))
+            .unwrap()
+            .starts_with("muster")
+    );
+    script.kill().unwrap();
+    script.wait().unwrap();
+    let begun = Instant::now();
+    while fs::exists(format!("/proc/{watch}")).unwrap() {
+        assert!(begun.elapsed() < LIMIT, "it goes on without a terminal");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

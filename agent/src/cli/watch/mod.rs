@@ -17,6 +17,7 @@ use clap::Args;
 use ratatui::crossterm::event::{
     self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
@@ -132,7 +133,9 @@ async fn draw_until_quit(
         terminal.draw(|frame| draw::draw(frame, &model, Instant::now(), colour))?;
         tokio::select! {
             changed = shown.changed() => changed.map_err(|_| io::Error::other("the view of the agent has ended"))?,
-            _ = redraw.tick() => {}
+            _ = redraw.tick() => if terminal_gone() {
+                return Err(io::Error::other("the terminal is gone"));
+            },
             input = keys.next() => if quits(&input?) {
                 return Ok(());
             },
@@ -140,6 +143,14 @@ async fn draw_until_quit(
             _ = hang_up.recv() => return Ok(()),
         }
     }
+}
+
+/// Whether nobody is at the other end of the terminal any more. A program of its own session gets no SIGHUP then.
+fn terminal_gone() -> bool {
+    let stdin = io::stdin();
+    let mut ends = [PollFd::new(&stdin, PollFlags::empty())];
+    let gone = PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+    poll(&mut ends, Some(&Timespec::default())).is_ok() && ends[0].revents().intersects(gone)
 }
 
 /// Whether this input ends the view. In raw mode Ctrl-C is a key like any other.
@@ -201,12 +212,19 @@ impl Keys {
 }
 
 impl Drop for Keys {
-    /// The thread is gone before the terminal is given back, so it eats no key of the shell.
+    /// The thread is gone before the terminal is given back, so it eats no key of the shell. From a terminal that is
+    /// gone the library reads its end for ever; such a thread is left behind, and ends with the program.
     fn drop(&mut self) {
         self.enough.store(true, Ordering::Relaxed);
         self.inputs.close();
-        if let Some(thread) = self.thread.take() {
-            thread.join().ok();
+        let begun = Instant::now();
+        while let Some(thread) = self.thread.take_if(|_| begun.elapsed() < 5 * KEYS) {
+            if thread.is_finished() {
+                thread.join().ok();
+            } else {
+                self.thread = Some(thread);
+                std::thread::sleep(KEYS / 20);
+            }
         }
     }
 }
