@@ -144,6 +144,21 @@ fn one_that_hears_and_is_not_heard_is_unreachable_once() {
 }
 
 #[test]
+fn stragglers_of_one_that_hears_nobody_do_not_bring_it_back() {
+    let mut net = Net::new(3, &[1, 2, 3]);
+    net.isolate(3);
+    net.run(5_000);
+    assert_eq!(net.state_of(3), Unreachable);
+    // What it sends gets through for a moment, as a connection's last segments do; what is sent to it does not.
+    net.heal();
+    net.cut.extend([(1, 3), (2, 3)]);
+    net.run(1_500);
+    net.isolate(3);
+    net.run(10_000);
+    assert_eq!(net.changes_of(3), 1);
+}
+
+#[test]
 fn a_half_healed_member_is_back_where_a_majority_hears_it() {
     let mut net = Net::new(3, &[1, 2, 3]);
     net.isolate(3);

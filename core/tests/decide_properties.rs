@@ -98,16 +98,18 @@ fn seen(n: u64) -> impl Strategy<Value = Seen> {
         age(),
         lasting(),
         lasting(),
+        proptest::bool::weighted(0.2),
         proptest::collection::btree_map((1..=AGENTS).prop_map(AgentId), statement(), 0..6),
     )
         .prop_map(
-            |(own, said_age_ms, report_age_ms, connecting_ms, stopped_ms, statements)| Seen {
+            |(own, said_age_ms, report_age_ms, connecting_ms, stopped_ms, deaf, statements)| Seen {
                 own: own.map(Arc::new),
                 said_age_ms,
                 report_age_ms,
                 connecting_ms,
                 stopped_ms,
                 twin: false,
+                deaf,
                 statements,
             },
         )

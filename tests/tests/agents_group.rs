@@ -89,16 +89,16 @@ async fn three_agents_show_one_view_everywhere() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (agents, servers) = three(folder.path()).await?;
     same_view(&agents, &servers).await?;
+    eventually("the observed facts of all members at the third", || async {
+        let observed = servers[2].seen().observed;
+        Ok(observed.quorum && observed.members.len() == 3)
+    })
+    .await?;
     let seen = servers[2].seen();
     ensure!(
         seen.view.members.len() == 3 && seen.view.agents.iter().all(|a| a.voter),
         "{:?}",
         seen.view
-    );
-    ensure!(
-        seen.observed.quorum && seen.observed.members.len() == 3,
-        "{:?}",
-        seen.observed
     );
     ensure!(
         seen.events

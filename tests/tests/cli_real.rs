@@ -251,7 +251,7 @@ async fn watch_ends_with_its_terminal() {
     let socket = agent.control_socket();
     assert!(run(&program, &socket, &["init"]).status.success());
     let command = format!(
-        "exec {} watch --control-socket {}",
+        "stty rows 24 columns 80 && exec {} watch --control-socket {}",
         program.display(),
         socket.display()
     );

@@ -2,7 +2,7 @@
 //!
 //! What a member's own agent knows counts at once: that the process is gone, starts, stops, serves. That it is *missed*
 //! counts only when a majority of voters each lack fresh reports themselves; and a member that was declared unreachable
-//! is back only when a majority hears it. A cut of one direction or of one link therefore has one stable answer.
+//! is back only when a majority hears it, and it hears a majority. A cut of one direction or of one link therefore has one stable answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,7 +97,8 @@ impl Judge<'_> {
             return self.missed(record, host, seen, own, phase);
         }
         let own = own?;
-        let back = record.state != MemberState::Unreachable || seen.hear_report() >= self.majority;
+        let heard = seen.hear_report() >= self.majority && !seen.deaf;
+        let back = record.state != MemberState::Unreachable || heard;
         if !said_lately || !fresh(seen.report_age_ms) || !back {
             return None;
         }

@@ -520,6 +520,7 @@ impl Evidence {
             .tracks
             .get(&about)
             .is_some_and(|track| track.has_twin(now_ms, ttl_ms));
+        seen.deaf = self.is_deaf(now_ms, state, ttl_ms, about);
         for voter in &state.voters {
             if let Some(statement) = self.statement(now_ms, ttl_ms, *voter, about, &seen) {
                 seen.statements.insert(*voter, statement);
@@ -560,6 +561,27 @@ impl Evidence {
             return Some(judged(&contact, 0, ttl_ms));
         }
         None
+    }
+
+    /// Whether an agent that was heard lately says itself that it does not hear a majority of the voters.
+    fn is_deaf(&self, now_ms: u64, state: &ClusterState, ttl_ms: u64, about: AgentId) -> bool {
+        let heard = |track: &&Track| {
+            track
+                .heard_ms
+                .is_some_and(|at| now_ms.saturating_sub(at) <= ttl_ms)
+        };
+        let Some(track) = self.tracks.get(&about).filter(heard) else {
+            return false;
+        };
+        let hears = |voter: &&AgentId| {
+            **voter == about
+                || track
+                    .contacts
+                    .get(*voter)
+                    .and_then(|c| c.agent_age_ms)
+                    .is_some_and(|age| age <= ttl_ms)
+        };
+        state.voters.iter().filter(hears).count() < state.majority()
     }
 
     /// Follows the ordered state: who belongs, whether this agent votes, which tokens there are; and notices when this

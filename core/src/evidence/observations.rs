@@ -36,6 +36,9 @@ pub struct Seen {
     pub stopped_ms: Option<u64>,
     /// Two processes speak as this agent: its host was cloned. Only the newer one is listened to.
     pub twin: bool,
+    /// By its own word it hears, itself counted, less than a majority of the voters. What arrives from it then are
+    /// stragglers, and no sign that it is back. False where it has not said.
+    pub deaf: bool,
     /// Each voter's own word about it. A voter that said nothing lately is not in it.
     pub statements: BTreeMap<AgentId, Statement>,
 }

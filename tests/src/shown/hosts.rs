@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use muster_lab::cluster::{Cluster, column};
 use muster_lab::netns::{Direction, Network};
 use muster_lab::watch::Watch;
@@ -56,10 +56,12 @@ pub async fn cut_one_way(
     };
     let took = cut(cluster, victim, fault).await?;
     tokio::time::sleep(STABLE_FOR).await;
-    ensure!(
-        changes(cluster, rest[0], &name).await? == count + 1,
-        "the verdict about {name} changed again"
-    );
+    if changes(cluster, rest[0], &name).await? != count + 1 {
+        let query = "SELECT EVENT_TIME, MEMBER_ID, PREVIOUS_STATE, STATE, REASON FROM INFORMATION_SCHEMA.CLUSTER_EVENTS \
+                     ORDER BY EVENT_ID DESC LIMIT 6";
+        let events = cluster.node(rest[0]).server()?.rows(query).await?;
+        bail!("the verdict about {name} changed again: {events:#?}");
+    }
     for index in &rest {
         let other = cluster.node(*index).agent.name().to_owned();
         ensure!(

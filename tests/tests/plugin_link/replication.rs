@@ -25,7 +25,15 @@ fn replicates(facts: &Facts) -> bool {
 
 pub async fn facts(install: &Install) {
     let [(source, mut to_source), (replica, mut to_replica)] = pair(install).await;
-    let report = to_replica.facts_where("of replication", replicates).await;
+    // MySQL knows its source's UUID a moment after the threads run.
+    let known = |facts: &Facts| {
+        let of_source = facts
+            .channels
+            .iter()
+            .any(|channel| channel.source_uuid.is_some());
+        replicates(facts) && (of_source || install.kind() == Kind::MariaDb)
+    };
+    let report = to_replica.facts_where("of replication", known).await;
     let channel = &report.channels[0];
     assert_eq!(channel.source_host, "127.0.0.1");
     assert_eq!(channel.source_port, source.server.port());
