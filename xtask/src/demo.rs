@@ -102,6 +102,8 @@ async fn server_killed_and_started(cluster: &mut Cluster) -> Result<()> {
     let watch = Watch::begin(cluster, victim, &name, "OFFLINE").await?;
     let at = cluster.node(victim).server()?.running()?.kill();
     watch.report(at).await?;
+    // Its end is shown before the kernel has freed its memory; only then may it be started again.
+    cluster.node(victim).server()?.wait_for_end(LIMIT).await?;
     say_why(cluster).await?;
     show(cluster, 0).await?;
 

@@ -83,12 +83,12 @@ impl Shown {
             inner.view = view.clone();
             inner.state = state.clone();
         });
-        server.publish_view(view);
         if another || !events.is_empty() {
             let newest = events.last().map_or(0, |e| e.event_id);
             server.publish_events(another, events);
             self.newest_event.send_replace(newest);
         }
+        server.publish_view(view);
     }
 
     /// Shows observed facts.

@@ -114,17 +114,18 @@ impl Feed {
         loop {
             tokio::select! {
                 biased;
+                // Who sees a new view finds the event that made it.
+                changed = self.events_changed.changed() => {
+                    changed.ok()?;
+                    if let Some(message) = self.new_events() {
+                        return Some(message);
+                    }
+                }
                 changed = self.view.changed() => {
                     changed.ok()?;
                     let view = self.view.borrow_and_update().clone();
                     if let Some(view) = view {
                         return Some(ToPlugin::View { view: View::clone(&view) });
-                    }
-                }
-                changed = self.events_changed.changed() => {
-                    changed.ok()?;
-                    if let Some(message) = self.new_events() {
-                        return Some(message);
                     }
                 }
                 changed = self.observed.changed() => {
@@ -204,8 +205,8 @@ mod tests {
         outbox.publish_events(false, vec![event(1), event(2)]);
         outbox.publish_observed(Arc::default());
         let mut feed = outbox.subscribe();
-        assert!(matches!(feed.next().await, Some(ToPlugin::View { view }) if view.view_id == 7));
         assert_eq!(ids(feed.next().await), (true, vec![1, 2]));
+        assert!(matches!(feed.next().await, Some(ToPlugin::View { view }) if view.view_id == 7));
         assert!(matches!(feed.next().await, Some(ToPlugin::Observed { .. })));
         nothing(&mut feed).await;
 
@@ -251,12 +252,12 @@ mod tests {
             outbox.publish_events(false, vec![event(id)]);
             outbox.publish_observed(Arc::default());
         }
-        assert!(
-            matches!(feed.next().await, Some(ToPlugin::View { view }) if view.view_id == 5_000)
-        );
         let (reset, events) = ids(feed.next().await);
         assert!(reset);
         assert_eq!(events.len(), EVENTS_MAX);
         assert_eq!(events.last(), Some(&5_000));
+        assert!(
+            matches!(feed.next().await, Some(ToPlugin::View { view }) if view.view_id == 5_000)
+        );
     }
 }

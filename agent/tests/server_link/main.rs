@@ -122,8 +122,8 @@ async fn a_plugin_is_welcomed_gets_the_whole_picture_and_then_changes() {
             }
             other => panic!("{other:?}"),
         }
-        assert!(matches!(plugin.next(), Some(ToPlugin::View { view }) if view.view_id == 4));
         assert!(matches!(plugin.next(), Some(ToPlugin::Events { reset: true, events }) if events.len() == 1));
+        assert!(matches!(plugin.next(), Some(ToPlugin::View { view }) if view.view_id == 4));
         assert!(matches!(plugin.next(), Some(ToPlugin::Observed { observed }) if observed.summary == "all is well"));
         plugin.send(&report(1, "uuid:1-7"));
         plugin
