@@ -8,7 +8,9 @@ use muster_lab::Kind;
 use muster_tests::bench::{Figure, Report, agents, oltp, tables, times};
 
 const NAMES: [&str; 4] = ["tables", "oltp", "agents", "times"];
-/// Rounds of `times`; the variable is for a quick look.
+/// Largest group of `agents`; the variable is for a quick look.
+const AGENTS_VARIABLE: &str = "MUSTER_BENCH_AGENTS";
+/// Rounds of `times`; likewise.
 const ROUNDS_VARIABLE: &str = "MUSTER_BENCH_ROUNDS";
 
 fn main() -> ExitCode {
@@ -60,17 +62,15 @@ async fn run() -> Result<()> {
             take(&mut report, "oltp", oltp::run(kind, say).await);
         }
         if wanted("times") {
-            let rounds = std::env::var(ROUNDS_VARIABLE)
-                .ok()
-                .and_then(|n| n.parse().ok())
-                .unwrap_or(20);
+            let rounds = number(ROUNDS_VARIABLE).unwrap_or(20);
             take(&mut report, "times", times::run(kind, rounds, say).await);
         }
     }
     if wanted("agents") {
         say("agents: three beside idle servers");
         take(&mut report, "agents", agents::idle().await);
-        for count in [10, 50, 200] {
+        let most = number(AGENTS_VARIABLE).unwrap_or(200);
+        for count in [10, 50, 200].into_iter().filter(|count| *count <= most) {
             say(&format!("agents: {count} in this process"));
             take(&mut report, "agents", agents::many(count, say).await);
         }
@@ -81,6 +81,10 @@ async fn run() -> Result<()> {
         println!("{}", report.table());
     }
     Ok(())
+}
+
+fn number(variable: &str) -> Option<usize> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 /// A benchmark that fails is named, and the others go on.
