@@ -1,18 +1,14 @@
 //! `cargo xtask demo`: a cluster on this machine, what happens to it, and how long every server took to show it.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use muster_lab::cluster::{Cluster, ClusterOptions};
 use muster_lab::install::Which;
 use muster_lab::kept::Kept;
 use muster_lab::packages::Freshness;
 use muster_lab::progress::say;
 use muster_lab::{Cache, Install, Kind};
-use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
-use tokio::task::JoinSet;
 
 use crate::{cargo, table};
 
@@ -163,48 +159,28 @@ async fn say_why(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// One connection to each other server, which asks for one member's state as fast as it is answered.
+/// A watch of the lab over every other server, with the words to report it in.
 struct Watch {
     member: String,
     state: String,
-    watchers: JoinSet<Result<(String, Instant)>>,
+    watch: muster_lab::watch::Watch,
 }
 
 impl Watch {
-    /// Connects first, so that no connection's time is counted.
     async fn begin(cluster: &Cluster, victim: usize, member: &str, state: &str) -> Result<Self> {
-        let mut watchers = JoinSet::new();
-        let query = format!(
-            "SELECT MEMBER_STATE FROM INFORMATION_SCHEMA.CLUSTER_MEMBERS WHERE MEMBER_NAME = '{member}'"
-        );
-        for (index, node) in cluster.nodes().iter().enumerate() {
-            let Some(server) = node.server.as_ref().filter(|_| index != victim) else {
-                continue;
-            };
-            let conn = server.connect().await?;
-            let (name, query, state) = (server.name().to_owned(), query.clone(), state.to_owned());
-            watchers.spawn(async move {
-                let at = until_shown(conn, &query, &state)
-                    .await
-                    .with_context(|| format!("asking {name}"))?;
-                Ok((name, at))
-            });
-        }
+        let others: Vec<usize> = (0..cluster.nodes().len())
+            .filter(|index| *index != victim && cluster.node(*index).server.is_some())
+            .collect();
         Ok(Self {
             member: member.to_owned(),
             state: state.to_owned(),
-            watchers,
+            watch: muster_lab::watch::Watch::state(cluster, &others, member, state, LIMIT).await?,
         })
     }
 
     /// Waits for all, and prints how long after `at` each server showed it.
-    async fn report(mut self, at: Instant) -> Result<()> {
-        let mut shown = BTreeMap::new();
-        while let Some(watcher) = self.watchers.join_next().await {
-            let (name, when) = watcher.context("a watcher was stopped")??;
-            shown.insert(name, when.saturating_duration_since(at));
-        }
-        for (name, after) in shown {
+    async fn report(self, at: Instant) -> Result<()> {
+        for (name, after) in self.watch.times(at).await? {
             print(&format!(
                 "    {name} shows {} {} after {} ms\n",
                 self.member,
@@ -213,23 +189,6 @@ impl Watch {
             ));
         }
         Ok(())
-    }
-}
-
-async fn until_shown(mut conn: Conn, query: &str, state: &str) -> Result<Instant> {
-    let started = Instant::now();
-    loop {
-        let seen: Option<String> = conn.query_first(query).await?;
-        if seen.as_deref() == Some(state) {
-            return Ok(Instant::now());
-        }
-        if started.elapsed() > LIMIT {
-            anyhow::bail!(
-                "it still shows {} instead of {state}",
-                seen.as_deref().unwrap_or("no such member")
-            );
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
